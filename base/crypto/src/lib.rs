@@ -1,0 +1,1 @@
+//! Signs, verifies, aggregates and hashes behind one face.

@@ -1,0 +1,1 @@
+//! Keeps bytes on disk: ordered reads and atomic batches behind one trait.

@@ -1,0 +1,1 @@
+//! Orders transactions into commits as a pure state machine.

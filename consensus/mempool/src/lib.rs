@@ -1,0 +1,1 @@
+//! Admits transactions, orders them per account and cuts batches.

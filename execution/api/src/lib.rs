@@ -1,0 +1,1 @@
+//! Defines the seams of execution: state views, virtual machines, natives, gas, outcomes.

@@ -1,0 +1,1 @@
+//! Compiles Move source into verified bytecode, with diagnostics.

@@ -1,0 +1,1 @@
+//! Executes ordered transactions: validation, Move, fees, inference, outputs.

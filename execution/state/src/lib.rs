@@ -1,0 +1,1 @@
+//! Keeps versioned, authenticated state.

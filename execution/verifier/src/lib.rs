@@ -1,0 +1,1 @@
+//! Verifies Move bytecode, pass by pass.

@@ -1,0 +1,1 @@
+//! Runs verified Move bytecode, metered per basic block.

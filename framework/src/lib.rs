@@ -1,0 +1,1 @@
+//! Carries the chain's own Move modules, their natives and genesis.

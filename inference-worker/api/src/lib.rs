@@ -1,0 +1,1 @@
+//! Defines jobs, answers, engines and model manifests.

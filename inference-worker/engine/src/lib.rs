@@ -1,0 +1,1 @@
+//! Schedules inference jobs over loaded models.

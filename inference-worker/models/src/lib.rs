@@ -1,0 +1,1 @@
+//! Imports, stores and evaluates open models in the normative arithmetic.

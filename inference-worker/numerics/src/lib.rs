@@ -1,0 +1,1 @@
+//! Computes the normative arithmetic, bit for bit.

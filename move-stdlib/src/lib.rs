@@ -1,0 +1,1 @@
+//! Carries the Move standard library: sources, tests and natives.

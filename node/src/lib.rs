@@ -1,0 +1,1 @@
+//! Runs a Noema node: consensus, execution, storage, REST API.

@@ -1,0 +1,1 @@
+//! Checks Noema end to end.
