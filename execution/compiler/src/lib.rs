@@ -1,1 +1,5 @@
 //! Compiles Move source into verified bytecode, with diagnostics.
+
+pub mod diagnostics;
+pub mod expand;
+pub mod parse;

@@ -1,0 +1,3 @@
+//! Flattens syntax trees into modules by address and name.
+
+pub mod ast;
