@@ -1,0 +1,52 @@
+# Two commands do everything on a fresh Debian machine with Rust: `make demo` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/noema/target
+export NOEMA_CACHE ?= $(HOME)/.cache/noema
+CARGO := cargo
+NOEMA := $(CARGO_TARGET_DIR)/debug/noema
+
+.PHONY: help
+help: ## Lists the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.PHONY: deps
+deps: ## Installs the Debian packages that the build and the tests need
+	@./tests/scripts/install-deps.sh
+
+.PHONY: weights
+weights: deps ## Downloads and verifies SmolLM2-135M-Instruct
+	@./inference-worker/models/fetch-weights.sh >/dev/null
+
+.PHONY: peers
+peers: deps ## Installs the official Move tools that the tests compare with
+	@./tests/scripts/install-peers.sh
+
+.PHONY: build
+build: deps ## Builds the `noema` binary
+	$(CARGO) build --locked -p noema
+
+.PHONY: demo
+demo: build weights ## Publishes two AI-aware packages on a local network and runs them
+	@./tests/scripts/demo.sh $(NOEMA)
+
+.PHONY: test
+test: deps weights peers ## Runs every test
+	$(CARGO) build --locked --workspace --all-targets
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --locked --workspace --no-fail-fast; \
+	else \
+		$(CARGO) test --locked --workspace --no-fail-fast; \
+	fi
+
+.PHONY: lint
+lint: deps ## Checks format and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; fi
+
+.PHONY: bench
+bench: build weights ## Measures the Move VM and inference, side by side with yardsticks
+	@./tests/scripts/bench.sh $(NOEMA)
