@@ -1,1 +1,5 @@
 //! Defines the seams of execution: state views, virtual machines, natives, gas, outcomes.
+
+mod status;
+
+pub use status::{StatusCode, StatusKind};
