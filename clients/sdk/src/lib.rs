@@ -1,1 +1,12 @@
 //! Talks to a node from Rust.
+//!
+//! [`Client`] speaks the REST API (docs/rest-api.md): blocking, one connection pool, JSON in and out, transactions as
+//! BCS. Every error says what the node said ([`ClientError::Api`]) or what failed on the way.
+
+mod client;
+mod error;
+mod transaction;
+
+pub use client::{Client, DEFAULT_FAUCET_URL, DEFAULT_NODE_URL};
+pub use error::{ApiError, ClientError};
+pub use transaction::{TransactionBuilder, entry_function};

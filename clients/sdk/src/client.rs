@@ -1,0 +1,189 @@
+//! The blocking REST client.
+
+use std::time::{Duration, Instant};
+
+use noema_types::{Address, SignedTransaction};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::{ApiError, ClientError};
+
+/// Where a local node listens.
+pub const DEFAULT_NODE_URL: &str = "http://127.0.0.1:8080/v1";
+/// Where a local faucet listens.
+pub const DEFAULT_FAUCET_URL: &str = "http://127.0.0.1:8081";
+
+const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
+const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A client of one node.
+#[derive(Debug, Clone)]
+pub struct Client {
+    agent: Agent,
+    base: String,
+}
+
+impl Client {
+    /// A client of the node whose API is at `base`, for example `http://127.0.0.1:8080/v1`.
+    #[must_use]
+    pub fn new(base: impl Into<String>) -> Self {
+        let config = Agent::config_builder().timeout_global(Some(CALL_TIMEOUT)).http_status_as_error(false).build();
+        Self { agent: config.into(), base: base.into().trim_end_matches('/').to_owned() }
+    }
+
+    /// The API's address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.base
+    }
+
+    /// `GET path`, as JSON.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let response = self.agent.get(&url).header("accept", "application/json").call();
+        read(&url, response)
+    }
+
+    /// `POST path` with a JSON body.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let response = self.agent.post(&url).send_json(body);
+        read(&url, response)
+    }
+
+    fn post_bcs<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let response = self.agent.post(&url).header("content-type", BCS_TRANSACTION).send(body);
+        read(&url, response)
+    }
+
+    /// Ledger information.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn ledger_info(&self) -> Result<Value, ClientError> {
+        self.get("")
+    }
+
+    /// Sequence number of an account; 0 when the account does not exist.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn sequence_number(&self, address: Address) -> Result<u64, ClientError> {
+        match self.get::<Value>(&format!("/accounts/{address}")) {
+            Ok(account) => account["sequence_number"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+                ClientError::Protocol { url: self.base.clone(), reason: "no sequence_number in the account".to_owned() }
+            }),
+            Err(error) if error.is_not_found() => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Balance of the native coin, in its smallest unit.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn balance(&self, address: Address) -> Result<u64, ClientError> {
+        self.get(&format!("/accounts/{address}/balance/0x1::aptos_coin::AptosCoin"))
+    }
+
+    /// Submits a signed transaction and returns its hash.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn submit(&self, transaction: &SignedTransaction) -> Result<String, ClientError> {
+        let bytes = bcs::to_bytes(transaction).expect("a signed transaction always serialises");
+        let pending: Value = self.post_bcs("/transactions", &bytes)?;
+        pending["hash"].as_str().map(str::to_owned).ok_or_else(|| ClientError::Protocol {
+            url: self.base.clone(),
+            reason: "no hash in the answer to a submission".to_owned(),
+        })
+    }
+
+    /// Runs a transaction without committing it; its signature must be absent or zero.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn simulate(&self, transaction: &SignedTransaction) -> Result<Value, ClientError> {
+        let bytes = bcs::to_bytes(transaction).expect("a signed transaction always serialises");
+        let list: Vec<Value> = self.post_bcs("/transactions/simulate", &bytes)?;
+        list.into_iter().next().ok_or_else(|| ClientError::Protocol {
+            url: self.base.clone(),
+            reason: "an empty answer to a simulation".to_owned(),
+        })
+    }
+
+    /// Waits until the transaction is committed and returns it, successful or not.
+    ///
+    /// # Errors
+    /// [`ClientError::NotCommitted`] after `timeout`, or what the node answered.
+    pub fn wait(&self, hash: &str, timeout: Duration) -> Result<Value, ClientError> {
+        let start = Instant::now();
+        loop {
+            match self.get::<Value>(&format!("/transactions/wait_by_hash/{hash}")) {
+                Ok(transaction) if transaction["type"] != "pending_transaction" => return Ok(transaction),
+                Ok(_) => {}
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+            if start.elapsed() >= timeout {
+                return Err(ClientError::NotCommitted { hash: hash.to_owned(), seconds: timeout.as_secs() });
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
+    /// Calls a view function.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn view(
+        &self,
+        function: &str,
+        type_arguments: &[String],
+        arguments: &[Value],
+    ) -> Result<Vec<Value>, ClientError> {
+        self.post(
+            "/view",
+            &json!({ "function": function, "type_arguments": type_arguments, "arguments": arguments }),
+        )
+    }
+
+    /// Asks a faucet, whose address this client holds, for `amount`; returns the transaction's hash.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn fund(&self, address: Address, amount: u64) -> Result<String, ClientError> {
+        let answer: Value = self.post("/fund", &json!({ "address": address.to_string(), "amount": amount }))?;
+        answer["txn_hashes"][0].as_str().map(str::to_owned).ok_or_else(|| ClientError::Protocol {
+            url: self.base.clone(),
+            reason: "no txn_hashes in the faucet's answer".to_owned(),
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(
+    url: &str,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<T, ClientError> {
+    let transport = |error: ureq::Error| ClientError::Transport { url: url.to_owned(), reason: error.to_string() };
+    let protocol = |reason: String| ClientError::Protocol { url: url.to_owned(), reason };
+    let mut response = response.map_err(transport)?;
+    let status = response.status().as_u16();
+    let body = response.body_mut().with_config().limit(256 * 1024 * 1024).read_to_vec().map_err(transport)?;
+    if (200..300).contains(&status) {
+        return serde_json::from_slice(&body).map_err(|error| protocol(error.to_string()));
+    }
+    match serde_json::from_slice::<ApiError>(&body) {
+        Ok(error) => Err(ClientError::Api(ApiError { status, ..error })),
+        Err(_) => Err(protocol(format!("status {status}: {}", String::from_utf8_lossy(&body)))),
+    }
+}
