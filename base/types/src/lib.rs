@@ -4,17 +4,39 @@
 //! wire-compatible with Aptos where Aptos has the type.
 
 mod address;
+mod auth_key;
+mod encoding;
 mod event;
 mod hash;
 mod identifier;
+mod keys;
 mod language;
+mod ledger;
 pub mod limits;
 mod state;
+mod status;
+mod transaction;
+mod units;
 
 pub use address::{Address, AddressParseError};
+pub use auth_key::AuthKey;
+pub use encoding::{DecodeError, decode};
 pub use event::{Event, EventKey};
 pub use hash::{Hash, HashParseError};
 pub use identifier::{Identifier, IdentifierError};
+pub use keys::{
+    Abstraction, AnyPublicKey, AnySignature, Bitmap, Ed25519PublicKey, Ed25519Signature, KeyError, Keyless,
+    ModuleBundle, MultiEd25519PublicKey, MultiEd25519Signature, MultiKey, MultiKeySignature, Secp256k1PublicKey,
+    Secp256k1Signature, Secp256r1PublicKey, WebAuthn,
+};
 pub use language::{ModuleId, StructTag, TypeTag, TypeTagParseError};
+pub use ledger::{BlockInfo, BlockMetadata, Genesis, Transaction, TransactionInfo};
 pub use ruint::aliases::U256;
 pub use state::{StateKey, WriteOp, WriteSet};
+pub use status::{AbortInfo, CodeLocation, ExecutionStatus};
+pub use transaction::{
+    AccountAuthenticator, Cosigners, EntryFunction, Executable, ExecutableRef, ExtendedPayload, ExtraConfig, Multisig,
+    MultisigPayload, RawTransaction, Script, SignedTransaction, TransactionArgument, TransactionAuthenticator,
+    TransactionPayload,
+};
+pub use units::{ChainId, Epoch, Gas, Height, Round, Version};
