@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Address, Epoch, Event, ExecutionStatus, Gas, Hash, Height, Round, SignedTransaction, Version, WriteSet,
-};
+use crate::{Address, Epoch, Event, ExecutionStatus, Gas, Hash, Height, Round, SignedTransaction, Version, WriteSet};
 
 /// A transaction of any kind. The order of variants is the storage and hash format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
