@@ -1,0 +1,227 @@
+//! The one face of all kernels.
+
+use crate::limits::{BLOCK, PRODUCT_INPUTS_MAX};
+#[cfg(target_arch = "x86_64")]
+use crate::x86;
+use crate::{Kernel, NumericsError, assert_float_mode, scalar};
+
+/// The arithmetic, on a kernel this machine has.
+///
+/// Shapes are the caller's business: every operation asserts that the slices it is given fit together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arithmetic {
+    kernel: Kernel,
+    /// Whether the processor has the AVX-512 dot-product instructions.
+    vnni: bool,
+}
+
+/// Rows of a quantised weight matrix: `scales.len()` rows of `inputs` weights each.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a> {
+    /// Weights, row after row.
+    pub weights: &'a [i8],
+    /// One scale per row.
+    pub scales: &'a [f32],
+    /// Weights per row.
+    pub inputs: usize,
+}
+
+/// Keys and values of one head at [`BLOCK`] consecutive positions.
+#[derive(Debug, Clone, Copy)]
+pub struct KvBlock<'a> {
+    /// `head_dim` x [`BLOCK`]: element `d * BLOCK + position`.
+    pub keys: &'a [f32],
+    /// [`BLOCK`] x `head_dim`: element `position * head_dim + d`.
+    pub values: &'a [f32],
+}
+
+/// Calls an operation on the chosen kernel. AVX-512 shares the AVX2 form of everything but the products.
+macro_rules! on_kernel {
+    ($self:ident, $operation:ident($($argument:expr),*)) => {
+        match $self.kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 | Kernel::Avx512 => {
+                #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
+                // SAFETY: `Arithmetic::new` has checked that the processor has AVX2 and FMA.
+                unsafe { x86::avx2::$operation($($argument),*) }
+            }
+            _ => scalar::$operation($($argument),*),
+        }
+    };
+}
+
+impl Arithmetic {
+    /// The arithmetic on a given kernel.
+    ///
+    /// # Errors
+    /// [`NumericsError::Unavailable`] when this processor cannot run it, [`NumericsError::FloatMode`] when its
+    /// floating point is not in the default mode.
+    pub fn new(kernel: Kernel) -> Result<Self, NumericsError> {
+        kernel.check_available()?;
+        assert_float_mode()?;
+        #[cfg(target_arch = "x86_64")]
+        let vnni = is_x86_feature_detected!("avx512vnni");
+        #[cfg(not(target_arch = "x86_64"))]
+        let vnni = false;
+        Ok(Self { kernel, vnni })
+    }
+
+    /// The arithmetic on the fastest kernel of this machine.
+    ///
+    /// # Errors
+    /// [`NumericsError::FloatMode`] when floating point is not in the default mode.
+    pub fn best() -> Result<Self, NumericsError> {
+        Self::new(Kernel::best())
+    }
+
+    /// The kernel in use.
+    #[must_use]
+    pub const fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Quantises one token's activations to 16 bits and returns their scale.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`].
+    pub fn quantise(&self, x: &[f32], q: &mut [i16]) -> Result<f32, NumericsError> {
+        assert_eq!(x.len(), q.len(), "as many quantised values as values");
+        on_kernel!(self, quantise(x, q))
+    }
+
+    /// Multiplies rows with quantised tokens: `out[token * rows + row]`.
+    ///
+    /// `q` holds one vector of `rows.inputs` values per element of `q_scales`.
+    pub fn product(&self, rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut [f32]) {
+        assert!(rows.inputs <= PRODUCT_INPUTS_MAX, "a product of {} inputs is not defined", rows.inputs);
+        assert_eq!(rows.weights.len(), rows.scales.len() * rows.inputs, "rows are whole");
+        assert_eq!(q.len(), q_scales.len() * rows.inputs, "tokens are whole");
+        assert_eq!(out.len(), rows.scales.len() * q_scales.len(), "one result per row and token");
+        match self.kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512 => {
+                #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
+                // SAFETY: `Arithmetic::new` has checked AVX-512 F, BW and VL, and `vnni` says whether VNNI is there.
+                unsafe {
+                    if self.vnni {
+                        x86::avx512::product_vnni(rows, q, q_scales, out);
+                    } else {
+                        x86::avx512::product(rows, q, q_scales, out);
+                    }
+                }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2 => {
+                #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
+                // SAFETY: `Arithmetic::new` has checked that the processor has AVX2 and FMA.
+                unsafe {
+                    x86::avx2::product(rows, q, q_scales, out);
+                }
+            }
+            _ => scalar::product(rows, q, q_scales, out),
+        }
+    }
+
+    /// Root-mean-square norm: `out = (x * (1 / sqrt(mean(x²) + epsilon))) * gain`.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when the sum of squares is.
+    pub fn rms_norm(&self, x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) -> Result<(), NumericsError> {
+        assert!(x.len() == gain.len() && x.len() == out.len(), "vectors of one length");
+        on_kernel!(self, rms_norm(x, gain, epsilon, out))
+    }
+
+    /// Rotates one head in place: pairs are `(j, j + n / 2)`, with the position's row of both tables.
+    pub fn rope(&self, head: &mut [f32], cos: &[f32], sin: &[f32]) {
+        assert!(head.len() == 2 * cos.len() && cos.len() == sin.len(), "one angle per pair");
+        on_kernel!(self, rope(head, cos, sin));
+    }
+
+    /// Attention of one query head over the first `len` positions of `blocks`; `scores` is scratch.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when a score is.
+    pub fn attend(
+        &self,
+        query: &[f32],
+        blocks: &[KvBlock<'_>],
+        len: usize,
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        let head_dim = query.len();
+        assert!(out.len() == head_dim && len > 0 && len.div_ceil(BLOCK) <= blocks.len(), "blocks hold every position");
+        let blocks = &blocks[..len.div_ceil(BLOCK)];
+        let whole =
+            |block: &KvBlock<'_>| block.keys.len() == head_dim * BLOCK && block.values.len() == head_dim * BLOCK;
+        assert!(blocks.iter().all(whole), "blocks are whole");
+        scores.clear();
+        scores.resize(blocks.len() * BLOCK, 0.0);
+        let scale = attention_scale(head_dim);
+        for (block, scores) in blocks.iter().zip(scores.chunks_exact_mut(BLOCK)) {
+            on_kernel!(self, scores(query, block.keys, scale, scores));
+        }
+        let scores = &mut scores[..len];
+        self.softmax(scores)?;
+        out.fill(0.0);
+        for (block, weights) in blocks.iter().zip(scores.chunks(BLOCK)) {
+            on_kernel!(self, add_weighted(weights, block.values, out));
+        }
+        Ok(())
+    }
+
+    /// Softmax in place.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`].
+    pub fn softmax(&self, x: &mut [f32]) -> Result<(), NumericsError> {
+        assert!(!x.is_empty(), "a softmax of nothing is not defined");
+        on_kernel!(self, softmax(x))
+    }
+
+    /// `gate = (gate / (1 + exp(-gate))) * up`, element by element.
+    pub fn silu_mul(&self, gate: &mut [f32], up: &[f32]) {
+        assert_eq!(gate.len(), up.len(), "vectors of one length");
+        on_kernel!(self, silu_mul(gate, up));
+    }
+
+    /// `x = x + y`, element by element.
+    pub fn add(&self, x: &mut [f32], y: &[f32]) {
+        assert_eq!(x.len(), y.len(), "vectors of one length");
+        on_kernel!(self, add(x, y));
+    }
+
+    /// One row of a quantised table as f32: `out = w * scale`.
+    pub fn embed(&self, row: &[i8], scale: f32, out: &mut [f32]) {
+        assert_eq!(row.len(), out.len(), "vectors of one length");
+        on_kernel!(self, embed(row, scale, out));
+    }
+
+    /// Index of the largest value; the lowest index wins a tie.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`].
+    pub fn argmax(&self, x: &[f32]) -> Result<usize, NumericsError> {
+        assert!(!x.is_empty(), "a maximum of nothing is not defined");
+        on_kernel!(self, argmax(x))
+    }
+
+    /// `exp(x)` for each element, as the standard defines it.
+    pub fn exp(&self, x: &mut [f32]) {
+        on_kernel!(self, exp_all(x));
+    }
+
+    /// Negative log-likelihood of one index in nats: `ln(sum(exp(x - max))) - (x[index] - max)`.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`].
+    pub fn surprise(&self, logits: &[f32], index: usize) -> Result<f32, NumericsError> {
+        assert!(index < logits.len(), "the index is one of the logits");
+        on_kernel!(self, surprise(logits, index))
+    }
+}
+
+/// Factor of attention scores: `1 / sqrt(head_dim)`, both correctly rounded.
+fn attention_scale(head_dim: usize) -> f32 {
+    1.0 / (head_dim as f32).sqrt()
+}

@@ -1,0 +1,255 @@
+//! Golden vectors: inputs from a seed, frozen digests of the outputs.
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::limits::BLOCK;
+use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Rows, Sampling, rope, weights};
+
+/// One operation and the digest of its results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The operation.
+    pub operation: &'static str,
+    /// BLAKE3 over the bits of all results, in hexadecimal.
+    pub digest: String,
+}
+
+/// What a self-test computed; every digest is the frozen one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The kernel under test.
+    pub kernel: Kernel,
+    /// One entry per operation.
+    pub checks: Vec<Check>,
+}
+
+type Golden = fn(&Arithmetic, &mut Source, &mut Digest) -> Result<(), NumericsError>;
+
+/// Operations, how to exercise them, and the frozen digests.
+const GOLDEN: [(&str, Golden, &str); 11] = [
+    ("quantise", quantise, "3da70342cea7c4a10b80cc3b0496e6c824d1ad9c9f11faa6232a59ee73be9552"),
+    ("product", product, "55f9b398c4cec48c5f04b158804f2640f0400c6e6f60f577b3f97844263ed0fc"),
+    ("rms_norm", rms_norm, "87d3095059926af8f1eee25d2fb2caac715759318a9359ffea0cf903cdd5b4f2"),
+    ("rope", rotate, "d956a5b8e37b61fee69000a8cb5affd7586a920a4627f8ea812d1cd34cb65a66"),
+    ("attend", attend, "e27a0b4bad4d686ccf9605e90a75c50bd8defd153d6559b90e63817fbe8f34eb"),
+    ("softmax", softmax, "ac96d2a4d7c41bf6bdb25c5166739b05d5726473a8504b1ce6a4ae85b466c824"),
+    ("silu_mul", silu_mul, "432771df38e40700e57415f249554319309ee03be3a72cf735171ceac070b99c"),
+    ("embed_add", embed_add, "b52cb7adeefc5332c1c21ad0ae41e40973b4a631e1de7faba87a399c53ec88e0"),
+    ("exp", exp, "de39ddec8702825881d996f5d4256fbcb41a2dc6aa1d69ea8b112603ca8cee30"),
+    ("surprise", surprise, "a6a9902e4fbcf79ced492c991d71ad3d79b5d9e1e4120835e690acd0483dc8ce"),
+    ("sample", sample, "6619a519124ce66535441220fe369b1c4c5efb5aa8abef0ed1333af7ce8176b7"),
+];
+
+/// Recomputes every golden vector on a kernel. A machine that fails must not serve.
+///
+/// # Errors
+/// [`NumericsError::Golden`] for the first operation that differs, or whatever keeps the kernel from running.
+pub fn self_test(kernel: Kernel) -> Result<Report, NumericsError> {
+    let checks = compute(kernel)?;
+    for (check, (operation, _, expected)) in checks.iter().zip(GOLDEN) {
+        if check.digest != expected {
+            return Err(NumericsError::Golden { kernel, operation, expected, got: check.digest.clone() });
+        }
+    }
+    Ok(Report { kernel, checks })
+}
+
+fn compute(kernel: Kernel) -> Result<Vec<Check>, NumericsError> {
+    let arithmetic = Arithmetic::new(kernel)?;
+    let check = |(operation, run, _): (&'static str, Golden, &str)| {
+        let mut digest = Digest::default();
+        run(&arithmetic, &mut Source::new(operation), &mut digest)?;
+        Ok(Check { operation, digest: digest.0.finalize().to_hex().to_string() })
+    };
+    GOLDEN.into_iter().map(check).collect()
+}
+
+/// Inputs: a ChaCha20 stream keyed by the operation's name.
+struct Source(ChaCha20Rng);
+
+impl Source {
+    fn new(operation: &str) -> Self {
+        Self(ChaCha20Rng::from_seed(blake3::derive_key("noema numerics golden vectors", operation.as_bytes())))
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.0.next_u32() as usize % bound
+    }
+
+    /// A multiple of 2^-20 in `[-8, 8)`, exact; one in sixteen is scaled by a power of two from 2^-60 to 2^3.
+    fn value(&mut self) -> f32 {
+        let word = self.0.next_u32();
+        let value = ((word >> 8) as i32 - (1 << 23)) as f32 * f32::from_bits((127 - 20) << 23);
+        if word & 15 == 0 { value * f32::from_bits((67 + (word >> 4 & 63).min(63)) << 23) } else { value }
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.value()).collect()
+    }
+
+    fn weights(&mut self, count: usize) -> Vec<i8> {
+        (0..count).map(|_| (self.below(255) as i32 - 127) as i8).collect()
+    }
+}
+
+#[derive(Default)]
+struct Digest(blake3::Hasher);
+
+impl Digest {
+    fn floats(&mut self, values: &[f32]) {
+        for value in values {
+            self.0.update(&value.to_bits().to_le_bytes());
+        }
+    }
+
+    fn integers(&mut self, values: &[i16]) {
+        for value in values {
+            self.0.update(&value.to_le_bytes());
+        }
+    }
+}
+
+/// Lengths that leave every kind of remainder.
+const LENGTHS: [usize; 8] = [1, 7, 16, 31, 64, 100, 576, 1_537];
+
+fn quantise(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let mut q = vec![0; length];
+        let scale = arithmetic.quantise(&source.values(length), &mut q)?;
+        digest.integers(&q);
+        digest.floats(&[scale]);
+        let mut bytes = vec![0; length];
+        let scale = weights::quantise_row(&source.values(length), &mut bytes)?;
+        digest.integers(&bytes.into_iter().map(i16::from).collect::<Vec<_>>());
+        digest.floats(&[scale]);
+    }
+    Ok(())
+}
+
+fn product(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for (count, inputs, tokens) in [(1, 1, 1), (5, 33, 3), (8, 576, 1), (3, 4_200, 2), (7, 100, 35), (2, 65_793, 1)] {
+        let weights = source.weights(count * inputs);
+        let scales = source.values(count);
+        let q: Vec<i16> = (0..inputs * tokens).map(|_| (source.below(65_535) as i32 - 32_767) as i16).collect();
+        let q_scales = source.values(tokens);
+        let mut out = vec![0.0; count * tokens];
+        arithmetic.product(Rows { weights: &weights, scales: &scales, inputs }, &q, &q_scales, &mut out);
+        digest.floats(&out);
+    }
+    // Everything at its limit: the largest sum there is.
+    let inputs = 65_793;
+    let (weights, q) = (vec![-127; inputs], vec![32_767; inputs]);
+    let mut out = [0.0];
+    arithmetic.product(Rows { weights: &weights, scales: &[1.0], inputs }, &q, &[1.0], &mut out);
+    digest.floats(&out);
+    Ok(())
+}
+
+fn rms_norm(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let (x, gain, mut out) = (source.values(length), source.values(length), vec![0.0; length]);
+        arithmetic.rms_norm(&x, &gain, f32::from_bits(0x3727_c5ac), &mut out)?;
+        digest.floats(&out);
+    }
+    Ok(())
+}
+
+fn rotate(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for half in [1, 3, 8, 32, 64] {
+        let table = rope::table(100_000, 2 * half, 70);
+        digest.floats(&table.cos);
+        digest.floats(&table.sin);
+        for position in [0, 1, 69] {
+            let mut head = source.values(2 * half);
+            let row = position * half..(position + 1) * half;
+            arithmetic.rope(&mut head, &table.cos[row.clone()], &table.sin[row]);
+            digest.floats(&head);
+        }
+    }
+    Ok(())
+}
+
+fn attend(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for (head_dim, len) in [(1, 1), (8, 64), (20, 65), (64, 130), (64, 17), (100, 200)] {
+        let data: Vec<_> = (0..usize::div_ceil(len, BLOCK))
+            .map(|_| (source.values(head_dim * BLOCK), source.values(head_dim * BLOCK)))
+            .collect();
+        let blocks: Vec<_> = data.iter().map(|(keys, values)| KvBlock { keys, values }).collect();
+        let (query, mut out) = (source.values(head_dim), vec![0.0; head_dim]);
+        arithmetic.attend(&query, &blocks, len, &mut Vec::new(), &mut out)?;
+        digest.floats(&out);
+    }
+    Ok(())
+}
+
+fn softmax(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let mut x = source.values(length);
+        arithmetic.softmax(&mut x)?;
+        digest.floats(&x);
+    }
+    Ok(())
+}
+
+fn silu_mul(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let (mut gate, up) = (source.values(length), source.values(length));
+        arithmetic.silu_mul(&mut gate, &up);
+        digest.floats(&gate);
+    }
+    Ok(())
+}
+
+fn embed_add(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let (row, y, mut x) = (source.weights(length), source.values(length), vec![0.0; length]);
+        arithmetic.embed(&row, source.value(), &mut x);
+        arithmetic.add(&mut x, &y);
+        digest.floats(&x);
+    }
+    Ok(())
+}
+
+fn exp(arithmetic: &Arithmetic, _: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    // Multiples of 2^-6 from -100 to 100, past both clamps, and the smallest numbers.
+    let mut x: Vec<f32> = (-6_400..=6_400).map(|i| i as f32 * f32::from_bits((127 - 6) << 23)).collect();
+    x.extend([f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE, 0.0, -0.0, f32::MAX, f32::MIN]);
+    arithmetic.exp(&mut x);
+    digest.floats(&x);
+    Ok(())
+}
+
+fn surprise(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let logits = source.values(length);
+        let index = source.below(length);
+        digest.floats(&[arithmetic.surprise(&logits, index)?]);
+    }
+    Ok(())
+}
+
+fn sample(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    let mut draws = Draws::new(42);
+    for (temperature_bps, top_k, top_p_bps) in [(0, 0, 10_000), (10_000, 0, 10_000), (7_000, 40, 9_500), (20_000, 5, 1)]
+    {
+        let sampling = Sampling { temperature_bps, top_k, top_p_bps };
+        for _ in 0..20 {
+            let logits = source.values(1_000);
+            digest.0.update(&arithmetic.sample(&logits, sampling, &mut draws)?.to_le_bytes());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_truth_is_the_frozen_one() {
+        let computed = compute(Kernel::Scalar).expect("scalar is always there");
+        let computed: Vec<_> = computed.iter().map(|check| (check.operation, check.digest.as_str())).collect();
+        assert_eq!(computed, GOLDEN.map(|(operation, _, digest)| (operation, digest)));
+    }
+}

@@ -1,0 +1,276 @@
+//! AVX2 and FMA.
+//!
+//! Products and attention are written by hand; everything else is the scalar text, compiled for these features.
+//! `vpmaddubsw` saturates and is not used: weights are widened to 16 bits and multiplied by `vpmaddwd`, whose pair
+//! sums (at most 2 * 127 * 32,767) fit an i32 lane 258 times.
+
+use std::arch::x86_64::*;
+
+use crate::limits::BLOCK;
+use crate::{NumericsError, Rows, scalar};
+
+/// Compiles scalar functions for AVX2 and FMA.
+macro_rules! as_scalar {
+    ($($name:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)?;)*) => {$(
+        #[target_feature(enable = "avx2,fma")]
+        pub(crate) fn $name($($argument: $kind),*) $(-> $result)? {
+            scalar::$name($($argument),*)
+        }
+    )*};
+}
+
+as_scalar! {
+    quantise(x: &[f32], q: &mut [i16]) -> Result<f32, NumericsError>;
+    rms_norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) -> Result<(), NumericsError>;
+    rope(head: &mut [f32], cos: &[f32], sin: &[f32]);
+    softmax(x: &mut [f32]) -> Result<(), NumericsError>;
+    silu_mul(gate: &mut [f32], up: &[f32]);
+    add(x: &mut [f32], y: &[f32]);
+    embed(row: &[i8], scale: f32, out: &mut [f32]);
+    argmax(x: &[f32]) -> Result<usize, NumericsError>;
+    exp_all(x: &mut [f32]);
+    surprise(logits: &[f32], index: usize) -> Result<f32, NumericsError>;
+}
+
+/// Inputs one instruction takes.
+const STEP: usize = 16;
+/// Inputs summed in i32 lanes before they are widened: 256 steps.
+const SEGMENT: usize = 256 * STEP;
+/// Rows computed together.
+const ROWS: usize = 4;
+/// Tokens that share one pass over the weights; their activations stay in the second-level cache.
+const TOKENS: usize = 32;
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut [f32]) {
+    let (count, inputs) = (rows.scales.len(), rows.inputs);
+    for tile in (0..q_scales.len()).step_by(TOKENS) {
+        let tile_end = q_scales.len().min(tile + TOKENS);
+        for row in (0..count).step_by(ROWS) {
+            let group = RowGroup::new(rows, row);
+            let mut token = tile;
+            while token < tile_end {
+                let both = token + 1 < tile_end;
+                let first = &q[token * inputs..][..inputs];
+                if both {
+                    let second = &q[(token + 1) * inputs..][..inputs];
+                    let [a, b] = dots_pair(&group.weights, first, second);
+                    group.store(a, q_scales[token], &mut out[token * count + row..]);
+                    group.store(b, q_scales[token + 1], &mut out[(token + 1) * count + row..]);
+                } else {
+                    let a = dots(&group.weights, first);
+                    group.store(a, q_scales[token], &mut out[token * count + row..]);
+                }
+                token += 2;
+            }
+        }
+    }
+}
+
+/// Four rows that are computed together. Past the end the last row stands in, and its result is not stored.
+pub(super) struct RowGroup<'a> {
+    pub(super) weights: [&'a [i8]; ROWS],
+    scales: [f32; ROWS],
+    valid: usize,
+}
+
+impl<'a> RowGroup<'a> {
+    #[inline(always)]
+    pub(super) fn new(rows: Rows<'a>, row: usize) -> Self {
+        let last = rows.scales.len() - 1;
+        let index = |i: usize| (row + i).min(last);
+        Self {
+            weights: [0, 1, 2, 3].map(|i| &rows.weights[index(i) * rows.inputs..][..rows.inputs]),
+            scales: [0, 1, 2, 3].map(|i| rows.scales[index(i)]),
+            valid: ROWS.min(rows.scales.len() - row),
+        }
+    }
+
+    /// Rounds four exact sums once and scales them: by the token first, then by the row.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    pub(super) fn store(&self, exact: __m256i, q_scale: f32, out: &mut [f32]) {
+        // |sum| < 2^51, so adding 2^52 + 2^51 as bits gives a double whose distance from that constant is the sum.
+        let magic = _mm256_set1_epi64x(0x4338_0000_0000_0000);
+        let sums = _mm256_sub_pd(_mm256_castsi256_pd(_mm256_add_epi64(exact, magic)), _mm256_castsi256_pd(magic));
+        let scaled = _mm_mul_ps(_mm256_cvtpd_ps(sums), _mm_set1_ps(q_scale));
+        let [a, b, c, d] = self.scales;
+        let result = _mm_mul_ps(scaled, _mm_setr_ps(a, b, c, d));
+        let mut values = [0.0f32; ROWS];
+        // SAFETY: the array holds four values.
+        unsafe { _mm_storeu_ps(values.as_mut_ptr(), result) };
+        out[..self.valid].copy_from_slice(&values[..self.valid]);
+    }
+}
+
+/// Exact dot products of four rows with one token, as four i64.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn dots(weights: &[&[i8]; ROWS], q: &[i16]) -> __m256i {
+    let whole = q.len() / STEP * STEP;
+    let mut total = tail(weights, q, whole);
+    for start in (0..whole).step_by(SEGMENT) {
+        let mut sums = [_mm256_setzero_si256(); ROWS];
+        for at in (start..whole.min(start + SEGMENT)).step_by(STEP) {
+            // SAFETY: `at + 16 <= whole <= q.len()`, and every row is as long as `q`.
+            unsafe {
+                let q = load(q, at);
+                for (sum, row) in sums.iter_mut().zip(weights) {
+                    *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(widen(row, at), q));
+                }
+            }
+        }
+        total = _mm256_add_epi64(total, add_lanes(sums));
+    }
+    total
+}
+
+/// The same for two tokens, which share the widened weights.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn dots_pair(weights: &[&[i8]; ROWS], first: &[i16], second: &[i16]) -> [__m256i; 2] {
+    let whole = first.len() / STEP * STEP;
+    assert_eq!(first.len(), second.len(), "tokens of one length");
+    let mut total = [tail(weights, first, whole), tail(weights, second, whole)];
+    for start in (0..whole).step_by(SEGMENT) {
+        let mut a = [_mm256_setzero_si256(); ROWS];
+        let mut b = [_mm256_setzero_si256(); ROWS];
+        for at in (start..whole.min(start + SEGMENT)).step_by(STEP) {
+            // SAFETY: `at + 16 <= whole`, the length of both tokens and of every row or less.
+            unsafe {
+                let (p, q) = (load(first, at), load(second, at));
+                for i in 0..ROWS {
+                    let row = widen(weights[i], at);
+                    a[i] = _mm256_add_epi32(a[i], _mm256_madd_epi16(row, p));
+                    b[i] = _mm256_add_epi32(b[i], _mm256_madd_epi16(row, q));
+                }
+            }
+        }
+        total = [_mm256_add_epi64(total[0], add_lanes(a)), _mm256_add_epi64(total[1], add_lanes(b))];
+    }
+    total
+}
+
+/// The last inputs of four rows, fewer than a step.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub(super) fn tail(weights: &[&[i8]; ROWS], q: &[i16], from: usize) -> __m256i {
+    if from == q.len() {
+        return _mm256_setzero_si256();
+    }
+    let [a, b, c, d] =
+        weights.map(|row| row[from..].iter().zip(&q[from..]).map(|(&w, &q)| i64::from(w) * i64::from(q)).sum::<i64>());
+    _mm256_setr_epi64x(a, b, c, d)
+}
+
+/// # Safety
+/// `at + 16 <= q.len()`.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn load(q: &[i16], at: usize) -> __m256i {
+    // SAFETY: the caller keeps the 16 values in bounds.
+    unsafe { _mm256_loadu_si256(q.as_ptr().add(at).cast()) }
+}
+
+/// # Safety
+/// `at + 16 <= row.len()`.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn widen(row: &[i8], at: usize) -> __m256i {
+    // SAFETY: the caller keeps the 16 values in bounds.
+    unsafe { _mm256_cvtepi8_epi16(_mm_loadu_si128(row.as_ptr().add(at).cast())) }
+}
+
+/// Adds the eight i32 lanes of each of four sums, in i64.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn add_lanes(sums: [__m256i; ROWS]) -> __m256i {
+    let [a, b, c, d] = sums;
+    add_quads(add_halves(a), add_halves(b), add_halves(c), add_halves(d))
+}
+
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn add_halves(sum: __m256i) -> __m256i {
+    let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(sum));
+    let high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(sum));
+    _mm256_add_epi64(low, high)
+}
+
+/// Adds the four i64 lanes of each of four sums.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+pub(super) fn add_quads(a: __m256i, b: __m256i, c: __m256i, d: __m256i) -> __m256i {
+    let ab = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+    let cd = _mm256_add_epi64(_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+    let low = _mm256_permute2x128_si256::<0x20>(ab, cd);
+    let high = _mm256_permute2x128_si256::<0x31>(ab, cd);
+    _mm256_add_epi64(low, high)
+}
+
+/// Values of one vector.
+const WIDTH: usize = 8;
+/// Vectors of one block of positions.
+const VECTORS: usize = BLOCK / WIDTH;
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn scores(query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
+    assert!(keys.len() == query.len() * BLOCK && out.len() == BLOCK, "a whole block");
+    let mut sums = [_mm256_setzero_ps(); VECTORS];
+    for (d, value) in query.iter().enumerate() {
+        let value = _mm256_set1_ps(*value);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: `d * 64 + i * 8 + 8 <= query.len() * 64 == keys.len()`.
+            let keys = unsafe { _mm256_loadu_ps(keys.as_ptr().add(d * BLOCK + i * WIDTH)) };
+            *sum = _mm256_fmadd_ps(value, keys, *sum);
+        }
+    }
+    let scale = _mm256_set1_ps(scale);
+    for (i, sum) in sums.into_iter().enumerate() {
+        // SAFETY: `out` holds 64 values.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(i * WIDTH), _mm256_mul_ps(sum, scale)) };
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn add_weighted(weights: &[f32], values: &[f32], out: &mut [f32]) {
+    let head_dim = out.len();
+    assert!(weights.len() * head_dim <= values.len(), "a value for every weight");
+    let mut d = 0;
+    while d + 4 * WIDTH <= head_dim {
+        add_weighted_strip::<4>(weights, values, out, d);
+        d += 4 * WIDTH;
+    }
+    while d + WIDTH <= head_dim {
+        add_weighted_strip::<1>(weights, values, out, d);
+        d += WIDTH;
+    }
+    for d in d..head_dim {
+        let sum = weights.iter().enumerate().fold(0.0f32, |sum, (i, w)| w.mul_add(values[i * head_dim + d], sum));
+        out[d] += sum;
+    }
+}
+
+/// Dimensions `d..d + 8 * N` of the weighted sum.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+fn add_weighted_strip<const N: usize>(weights: &[f32], values: &[f32], out: &mut [f32], d: usize) {
+    let head_dim = out.len();
+    assert!(d + N * WIDTH <= head_dim && weights.len() * head_dim <= values.len(), "the strip is inside");
+    let mut sums = [_mm256_setzero_ps(); N];
+    for (position, weight) in weights.iter().enumerate() {
+        let weight = _mm256_set1_ps(*weight);
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the strip ends inside the position's row, and the row inside `values`.
+            let values = unsafe { _mm256_loadu_ps(values.as_ptr().add(position * head_dim + d + i * WIDTH)) };
+            *sum = _mm256_fmadd_ps(weight, values, *sum);
+        }
+    }
+    for (i, sum) in sums.into_iter().enumerate() {
+        // SAFETY: the strip ends inside `out`.
+        unsafe {
+            let at = out.as_mut_ptr().add(d + i * WIDTH);
+            _mm256_storeu_ps(at, _mm256_add_ps(_mm256_loadu_ps(at), sum));
+        }
+    }
+}
