@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use noema_types::Hash;
+use noema_types::{Epoch, Hash, Round};
 use serde::{Deserialize, Serialize};
 
 const COMMIT_DOMAIN: &[u8] = b"NOEMA::Commit";
@@ -22,14 +22,6 @@ macro_rules! number {
     };
 }
 
-number!(
-    /// Number of a validator set; commits of one epoch have one committee.
-    Epoch(u64)
-);
-number!(
-    /// Round of the protocol; genesis is round 0.
-    Round(u64)
-);
 number!(
     /// Position of a commit in the ordered stream; the first one is 1.
     CommitIndex(u64)

@@ -22,6 +22,7 @@ mod driver;
 pub mod limits;
 mod single;
 
-pub use commit::{Author, Commit, CommitDigest, CommitIndex, Epoch, Round, TimestampMs};
+pub use commit::{Author, Commit, CommitDigest, CommitIndex, TimestampMs};
 pub use driver::{CommitSink, DriveError, Input, Orderer, Output, PayloadLimits, Proposer, drive};
+pub use noema_types::{Epoch, Round};
 pub use single::{LastCommit, SingleConfig, SingleOrderer, StepError};
