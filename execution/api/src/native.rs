@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use noema_types::{Address, Event, Hash, Identifier, TypeTag, U256};
+use noema_types::{Address, Event, Hash, Identifier, StructTag, TypeTag, U256};
 
 use crate::gas::{GasMeter, GasSchedule, InternalGas, OutOfGas};
 use crate::layout::MoveTypeLayout;
@@ -186,6 +186,12 @@ pub trait NativeHost {
     /// # Errors
     /// If the type is over the limits or a module it needs is missing.
     fn layout(&mut self, tag: &TypeTag) -> NativeResult<Arc<MoveTypeLayout>>;
+
+    /// Whether `address` holds a resource of the type, whichever module defines it.
+    ///
+    /// # Errors
+    /// Out of gas, or a fault.
+    fn resource_exists(&mut self, address: Address, tag: &StructTag, gas: &mut GasMeter) -> NativeResult<bool>;
 
     /// Whether a table has an item.
     ///
@@ -585,6 +591,14 @@ impl<'a> NativeContext<'a> {
     /// Inference charged so far; the native that asks adds its calls and units.
     pub fn inference_use(&mut self) -> &mut InferenceUse {
         &mut self.state.inference
+    }
+
+    /// Whether `address` holds a resource of the type, whichever module defines it.
+    ///
+    /// # Errors
+    /// Out of gas, or a fault.
+    pub fn resource_exists(&mut self, address: Address, tag: &StructTag) -> NativeResult<bool> {
+        self.host.resource_exists(address, tag, self.gas)
     }
 
     /// Whether a table has an item.
