@@ -182,7 +182,7 @@ module noema::inference {
             bytes_of(&options.stop)
         );
         assert_answered(status, bound);
-        settle(math64::min(bound, model::generate_units(&cost, prompt_tokens, new_tokens)));
+        settle(bound, math64::min(bound, model::generate_units(&cost, prompt_tokens, new_tokens)));
         string::utf8(text)
     }
 
@@ -197,7 +197,7 @@ module noema::inference {
             model::numerics(model), model::weights(model), string::into_bytes(prompt), bytes_of(&choices)
         );
         assert_answered(status, bound);
-        settle(math64::min(bound, model::choose_units(&cost, prompt_tokens, choice_tokens)));
+        settle(bound, math64::min(bound, model::choose_units(&cost, prompt_tokens, choice_tokens)));
         index
     }
 
@@ -258,8 +258,8 @@ module noema::inference {
 
     fun assert_answered(status: u8, bound: u64) {
         if (status == ANSWERED) return;
-        // The model has worked before it found out.
-        if (status == NUMERIC) settle(bound);
+        // Only after a numeric failure has the model worked.
+        settle(bound, if (status == NUMERIC) bound else 0);
         assert!(status != CONTEXT_EXCEEDED, error::invalid_argument(EPROMPT_TOO_LONG));
         assert!(status != EMPTY, error::invalid_argument(EPROMPT_EMPTY));
         assert!(status != NOT_UTF8, error::invalid_argument(EINVALID_UTF8));
@@ -276,12 +276,11 @@ module noema::inference {
         bytes
     }
 
-    /// Counts a call and checks that its bound fits: false when it exceeds what the transaction may still use, out of
-    /// gas when the gas left does not cover it. Charges nothing.
+    /// Counts a call and charges its bound; false, and nothing charged, when the transaction may not use so much.
     native fun reserve_internal(bound: u64, units_max: u64, calls_max: u64): bool;
 
-    /// Charges units for the call reserved last.
-    native fun settle(units: u64);
+    /// Gives back what a call did not use of its bound.
+    native fun settle(bound: u64, used: u64);
 
     /// The seed of a call that has none: from the transaction's hash and the number of the call.
     native fun derive_seed(): u64;
