@@ -2,4 +2,5 @@
 
 pub mod diagnostics;
 pub mod expand;
+pub mod limits;
 pub mod parse;

@@ -1,0 +1,157 @@
+//! The table of diagnostic codes.
+//!
+//! A code never changes its meaning. Codes are grouped by pass: E01 syntax, E02 packages, E03 modules and attributes,
+//! E04 names, E05 types and abilities, E06 borrows and locals, E07 constants and code generation, E09 not compiled yet,
+//! E99 faults of the compiler itself; W the same for warnings.
+
+use std::fmt;
+
+use super::Severity;
+
+/// The stable name of a kind of diagnostic, such as `E0101`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Code(&'static str);
+
+impl Code {
+    /// The name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+
+    /// Error for codes that begin with `E`, warning otherwise.
+    #[must_use]
+    pub fn severity(self) -> Severity {
+        if self.0.starts_with('E') {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
+    }
+
+    /// One sentence on what the code means.
+    #[must_use]
+    pub fn explanation(self) -> &'static str {
+        TABLE
+            .iter()
+            .find(|(code, _)| *code == self)
+            .map_or("", |(_, explanation)| explanation)
+    }
+
+    /// The code called `name`, in any case of letters.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        TABLE
+            .iter()
+            .map(|(code, _)| *code)
+            .find(|code| code.0.eq_ignore_ascii_case(name))
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.0)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $explanation:literal;)*) => {
+        $(
+            #[doc = $explanation]
+            pub const $name: Code = Code($code);
+        )*
+
+        /// Every code with its explanation, in the order of the passes.
+        pub const TABLE: &[(Code, &str)] = &[$(($name, $explanation)),*];
+    };
+}
+
+codes! {
+    UNEXPECTED_TOKEN "E0101" "The source does not follow the grammar at this place.";
+    UNKNOWN_CHARACTER "E0102" "A character that has no meaning outside of comments and strings.";
+    UNCLOSED_DELIMITER "E0103" "A brace, bracket, parenthesis, string or comment is opened and never closed.";
+    BAD_NUMBER "E0104" "A number is malformed or larger than u256 can hold.";
+    BAD_STRING "E0105" "A string holds an unknown escape, or a hex string holds something else than pairs of hex digits.";
+    BIDI_CONTROL "E0106" "Characters that change the direction of text can hide what code does and are refused.";
+    NESTING_TOO_DEEP "E0107" "Expressions, types or blocks are nested deeper than the compiler's limit.";
+    MISSING_SEMICOLON "E0108" "A statement must end with `;` before the next one begins.";
+    AMBIGUOUS_CAST "E0109" "`as` behind a binary operator could apply to either operand; parentheses say which.";
+    BAD_ASSIGN_TARGET "E0110" "The left side of `=` must be a place, a tuple of places or an unpacked struct.";
+    BAD_MODIFIER "E0111" "A modifier is repeated, contradicts another one or cannot stand before this item.";
+    RESERVED_WORD "E0112" "A reserved word cannot be used as a name; back quotes allow it.";
+    FILE_TOO_LARGE "E0113" "A source file is larger than the compiler's limit.";
+    NOT_UTF8 "E0114" "A source file is not valid UTF-8.";
+    DOC_COMMENT_UNUSED "W0101" "A doc comment stands before nothing that it could document.";
+
+    MANIFEST_MALFORMED "E0201" "Move.toml is not valid TOML or a field has the wrong type.";
+    MANIFEST_MISSING "E0202" "The folder, or the folder of a dependency, has no Move.toml.";
+    DEPENDENCY_UNAVAILABLE "E0203" "A dependency is neither in a local folder nor embedded in the compiler.";
+    DEPENDENCY_CYCLE "E0204" "Packages depend on each other in a circle.";
+    ADDRESS_CONFLICT "E0205" "A named address is given two different values.";
+    ADDRESS_UNASSIGNED "E0206" "A named address has no value.";
+    BAD_ADDRESS "E0207" "An address is not `0x` and up to 64 hex digits.";
+    SOURCE_UNREADABLE "E0208" "A source file or folder cannot be read.";
+    DUPLICATE_PACKAGE "E0209" "Two different packages of one name are in the program.";
+    UNKNOWN_MANIFEST_KEY "W0201" "Move.toml holds a key that the compiler does not know.";
+
+    DUPLICATE_MODULE "E0301" "Two modules have the same address and name.";
+    MODULE_WITHOUT_ADDRESS "E0302" "A module needs an address: `module 0x1::name`.";
+    BAD_ATTRIBUTE "E0303" "A known attribute is malformed or stands before an item it does not apply to.";
+    BAD_TEST "E0304" "A test function has parameters that its `#[test(..)]` does not give, or is not a plain function.";
+    BAD_SCRIPT "E0305" "A script must have exactly one function and nothing but uses and constants beside it.";
+    MIXED_FRIENDS "E0306" "`friend` and `public(package)` do not mix in one module.";
+    DUPLICATE_ATTRIBUTE "E0307" "An attribute is given twice.";
+    UNKNOWN_ATTRIBUTE "W0301" "The compiler does not know this attribute and ignores it.";
+    UNLOCATED_ABORT_CODE "W0302" "An expected abort code without a location matches an abort of any module.";
+
+    UNBOUND_NAME "E0401" "No local, constant, function or type of this name is in scope.";
+    UNBOUND_MODULE "E0402" "No module of this name is in scope or in the program.";
+    UNBOUND_MEMBER "E0403" "The module has no such member.";
+    DUPLICATE_NAME "E0404" "Two things of one scope have the same name.";
+    NOT_VISIBLE "E0405" "A member of another module is private to that module.";
+    BAD_NAME "E0406" "A name does not follow the language's rules for names of its kind.";
+    WRONG_KIND "E0407" "A name stands for something else than what is needed here.";
+    UNBOUND_LABEL "E0408" "No loop or block around this place has the label.";
+    UNBOUND_FIELD "E0409" "The type has no such field.";
+    UNBOUND_METHOD "E0410" "The type has no such method.";
+    UNUSED_LOCAL "W0401" "A local or parameter is never used.";
+    UNUSED_USE "W0402" "A use declaration brings in a name that is never used.";
+
+    TYPE_MISMATCH "E0501" "An expression has another type than the place it stands in wants.";
+    CANNOT_INFER "E0502" "A type could not be inferred and must be written.";
+    ARGUMENT_COUNT "E0503" "A call, pattern or tuple has too many or too few parts.";
+    TYPE_ARGUMENT_COUNT "E0504" "A generic type or function has too many or too few type arguments.";
+    MISSING_ABILITY "E0505" "A type lacks an ability that this use needs.";
+    BAD_TYPE "E0506" "References, tuples and function types cannot stand everywhere.";
+    RECURSIVE_TYPE "E0507" "A type contains itself.";
+    PHANTOM_MISUSE "E0508" "A phantom type parameter is used where only ordinary ones may be.";
+    BAD_OPERAND "E0509" "An operator does not work on values of this type.";
+    NUMBER_OUT_OF_RANGE "E0510" "A number does not fit its type.";
+    BAD_PLACE "E0511" "The expression is not a place that can be borrowed or assigned.";
+    BAD_FIELDS "E0512" "Fields are missing, repeated or unknown.";
+    PRIVATE_FIELDS "E0513" "Values are built, taken apart and looked into only inside the module of their type.";
+    BAD_STORAGE_ACCESS "E0514" "Global storage is reached only for structs of the module itself.";
+    BAD_JUMP "E0515" "A break or continue has no loop around it, or cannot carry a value.";
+    BAD_ACQUIRES "E0516" "A written acquires list must name exactly what the function acquires.";
+    BAD_ENTRY "E0517" "A function cannot have this modifier.";
+    IMMUTABLE_LOCAL "E0518" "Edition 2024 assigns and mutably borrows only locals declared with mut.";
+
+    UNASSIGNED_LOCAL "E0601" "A local is read where it may not have a value yet.";
+    USE_AFTER_MOVE "E0602" "A local is used after its value was moved out.";
+    UNUSED_VALUE "E0603" "A value without drop must be consumed on every path.";
+    BORROW_CONFLICT "E0604" "A value is moved, changed or borrowed while a reference to it is still in use.";
+    UNUSED_ASSIGNMENT "W0601" "A value is assigned and never read.";
+    UNREACHABLE_CODE "W0602" "Code that can never run.";
+
+    NOT_CONSTANT "E0701" "A constant's value must be computable by the compiler.";
+    CONSTANT_FAILS "E0702" "Computing a constant fails.";
+    CONSTANT_CYCLE "E0703" "Constants depend on each other in a circle.";
+    TOO_LARGE "E0704" "A function or module exceeds a limit of the binary format.";
+    MODULE_CYCLE "E0705" "Modules depend on each other in a circle.";
+    BAD_FRIEND "E0706" "A module cannot be a friend of this one.";
+    REJECTED "E0707" "The verifier rejects the compiled code for a reason that lies in the source.";
+
+    NOT_COMPILED_YET "E0901" "The language has this feature, but this compiler does not translate it yet.";
+
+    COMPILER_BUG "E9901" "The compiler produced code that does not verify: a fault of the compiler, please report it.";
+}
