@@ -223,13 +223,7 @@ fn read_table(module: &mut CompiledModule, kind: TableKind, table: &mut Cursor<'
                 entries(table, |from| Ok(FieldInstantiation { handle: index(from)?, type_parameters: index(from)? }))?;
         }
         TableKind::Friends => module.friend_decls = entries(table, module_handle)?,
-        TableKind::EnumDefs => {
-            let mut position = 0u64;
-            module.enum_defs = entries(table, |from| {
-                position += 1;
-                enum_def(from, position - 1)
-            })?;
-        }
+        TableKind::EnumDefs => module.enum_defs = entries(table, enum_def)?,
         TableKind::EnumDefInstantiations => {
             module.enum_def_instantiations =
                 entries(table, |from| Ok(EnumDefInstantiation { def: index(from)?, type_parameters: index(from)? }))?;
@@ -377,22 +371,15 @@ fn struct_def(from: &mut Cursor<'_>) -> Result<StructDefinition> {
     Ok(StructDefinition { handle, fields })
 }
 
-fn enum_def(from: &mut Cursor<'_>, position: u64) -> Result<EnumDefinition> {
+fn enum_def(from: &mut Cursor<'_>) -> Result<EnumDefinition> {
     let handle = index(from)?;
     let flag = from.byte()?;
     if flag != flag::ENUM_DECLARED {
         return Err(from.error(StatusCode::UNKNOWN_ENUM_FLAG, format!("enum flag {flag:#04x}")));
     }
     let count = from.count("the number of variants", VARIANTS_MAX)?;
-    let mut variants = Vec::with_capacity(count);
-    for _ in 0..count {
-        let owner = from.uleb("a variant's enum", TABLE_ENTRIES_MAX as u64)?;
-        if owner != position {
-            return Err(from.malformed(format!("a variant of enum {position} says that it belongs to enum {owner}")));
-        }
-        variants.push(VariantDefinition { name: index(from)?, fields: fields(from)? });
-    }
-    Ok(EnumDefinition { handle, variants })
+    let variant = |_| Ok(VariantDefinition { name: index(from)?, fields: fields(from)? });
+    Ok(EnumDefinition { handle, variants: (0..count).map(variant).collect::<Result<_>>()? })
 }
 
 fn function_def(from: &mut Cursor<'_>) -> Result<FunctionDefinition> {

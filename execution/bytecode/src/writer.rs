@@ -230,12 +230,7 @@ impl Writer {
     }
 
     fn enum_tables(&self, tables: &mut Tables, module: &CompiledModule) -> Result<(), WriteError> {
-        let mut position = 0u16;
-        tables.add(TableKind::EnumDefs, &module.enum_defs, |out, def| {
-            self.enum_def(out, def, position)?;
-            position = position.saturating_add(1);
-            Ok(())
-        })?;
+        tables.add(TableKind::EnumDefs, &module.enum_defs, |out, def| self.enum_def(out, def))?;
         tables.add(TableKind::EnumDefInstantiations, &module.enum_def_instantiations, |out, instance| {
             write_index(out, instance.def);
             write_index(out, instance.type_parameters);
@@ -329,12 +324,11 @@ impl Writer {
         Ok(())
     }
 
-    fn enum_def(&self, out: &mut Vec<u8>, def: &EnumDefinition, position: u16) -> Result<(), WriteError> {
+    fn enum_def(&self, out: &mut Vec<u8>, def: &EnumDefinition) -> Result<(), WriteError> {
         write_index(out, def.handle);
         out.push(flag::ENUM_DECLARED);
         write_count(out, "the number of variants", def.variants.len(), VARIANTS_MAX)?;
         for variant in &def.variants {
-            write_uleb(out, u64::from(position));
             write_index(out, variant.name);
             self.fields(out, &variant.fields)?;
         }
