@@ -1,7 +1,8 @@
 //! Checks that every index points into its table.
 //!
 //! After this pass all lookups of [`CompiledModule`] are total: type argument counts match their handles, type
-//! parameters exist where they are used, locals exist, and jumps land in the function. Everything else in this project
+//! parameters exist where they are used, locals exist, jumps land in the function, and a jump table has one target per
+//! variant. Everything else in this project
 //! that walks a module relies on it. The attack it stops is the plainest: a module whose index makes the node read
 //! outside a table, that is, panic.
 //!
@@ -20,8 +21,8 @@ type Result = std::result::Result<(), ReadError>;
 /// Checks every index of a module.
 ///
 /// # Errors
-/// [`ReadError`] with `INDEX_OUT_OF_BOUNDS`, `NUMBER_OF_TYPE_ARGUMENTS_MISMATCH`, `TOO_MANY_LOCALS` or
-/// `NO_MODULE_HANDLES`, saying which entry of which table is wrong.
+/// [`ReadError`] with `INDEX_OUT_OF_BOUNDS`, `NUMBER_OF_TYPE_ARGUMENTS_MISMATCH`, `TOO_MANY_LOCALS`,
+/// `PARTIAL_ENUM_SWITCH` or `NO_MODULE_HANDLES`, saying which entry of which table is wrong.
 pub fn check_module_bounds(module: &CompiledModule) -> Result {
     let checker = Checker::new(module);
     checker.handles()?;
@@ -235,6 +236,14 @@ impl<'a> Checker<'a> {
         }
         for jumps in &code.jump_tables {
             bounds(owner, position, "enum of a jump table", jumps.head_enum.index(), self.module.enum_defs.len())?;
+            let variants = self.module.enum_def_at(jumps.head_enum).variants.len();
+            if jumps.targets.len() != variants {
+                let message = format!(
+                    "{owner} {position}: a jump table has {} targets for {variants} variants",
+                    jumps.targets.len()
+                );
+                return Err(ReadError::in_tables(StatusCode::PARTIAL_ENUM_SWITCH, message));
+            }
             for target in &jumps.targets {
                 bounds(owner, position, "jump target", usize::from(*target), code.code.len())?;
             }

@@ -66,10 +66,13 @@ impl Random {
         Bytecode::read(&mut Cursor::new(&bytes, 0, version)).unwrap()
     }
 
-    fn code(&mut self, version: Version) -> CodeUnit {
+    fn code(&mut self, version: Version, enums: &[EnumDefinition]) -> CodeUnit {
         let code = (0..2 + self.below(40)).map(|_| self.instruction(version)).collect();
-        let jump_table =
-            |this: &mut Self| VariantJumpTable { head_enum: EnumDefIndex(this.flip()), targets: this.many(Self::flip) };
+        let jump_table = |this: &mut Self| {
+            let head = this.flip();
+            let targets = enums[usize::from(head)].variants.iter().map(|_| this.flip()).collect();
+            VariantJumpTable { head_enum: EnumDefIndex(head), targets }
+        };
         let jump_tables = if version == Version::Sui7 { self.many(jump_table) } else { Vec::new() };
         CodeUnit { locals: SignatureIndex(self.flip()), code, jump_tables }
     }
@@ -138,12 +141,13 @@ impl Random {
         if version == Version::Sui7 {
             self.enums(&mut module);
         }
+        let enums = module.enum_defs.clone();
         module.function_defs = self.many(|r| FunctionDefinition {
             function: FunctionHandleIndex(r.flip()),
             visibility: [Visibility::Private, Visibility::Public, Visibility::Friend][r.below(3) as usize],
             is_entry: r.flip() == 1,
             acquires: r.many(|r| StructDefIndex(r.flip())),
-            code: (r.below(4) > 0).then(|| r.code(version)),
+            code: (r.below(4) > 0).then(|| r.code(version, &enums)),
         });
         module
     }
@@ -374,6 +378,15 @@ fn type_arguments_must_match_the_handle() {
     module.signatures[0].0[0] = SignatureToken::Datatype(DatatypeHandleIndex(1));
     let error = check_module_bounds(&module).unwrap_err();
     assert_eq!(error.status, StatusCode::NUMBER_OF_TYPE_ARGUMENTS_MISMATCH);
+}
+
+#[test]
+fn a_jump_table_has_one_target_per_variant() {
+    let mut module = Random(3).module(Version::Sui7);
+    let mut body = code(vec![Bytecode::Ret]);
+    body.jump_tables = vec![VariantJumpTable { head_enum: EnumDefIndex(0), targets: vec![0; 99] }];
+    module.function_defs[0].code = Some(body);
+    assert_eq!(check_module_bounds(&module).unwrap_err().status, StatusCode::PARTIAL_ENUM_SWITCH);
 }
 
 #[test]
