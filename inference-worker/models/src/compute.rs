@@ -1,0 +1,177 @@
+//! The kernel and the threads that compute.
+
+use std::sync::Arc;
+
+use noema_numerics::{Arithmetic, Kernel, Rows, assert_float_mode};
+use rayon::prelude::*;
+
+use crate::ModelError;
+
+/// How to compute. No choice made here changes a bit of any result.
+#[derive(Debug, Clone)]
+pub struct Compute {
+    arithmetic: Arithmetic,
+    pool: Option<Arc<rayon::ThreadPool>>,
+}
+
+/// Rows of a block of work, at least: fewer are not worth another thread.
+const BLOCK_ROWS_MIN: usize = 16;
+/// Blocks per thread, so that uneven threads even out.
+const BLOCKS_PER_THREAD: usize = 4;
+
+/// A quantised batch: one vector per token.
+#[derive(Debug, Default)]
+pub(crate) struct Quantised {
+    pub(crate) values: Vec<i16>,
+    pub(crate) scales: Vec<f32>,
+}
+
+/// A quantised matrix.
+#[derive(Debug)]
+pub(crate) struct Matrix {
+    pub(crate) weights: Vec<i8>,
+    pub(crate) scales: Vec<f32>,
+    pub(crate) inputs: usize,
+}
+
+impl Matrix {
+    pub(crate) fn rows(&self) -> usize {
+        self.scales.len()
+    }
+
+    fn slice(&self, start: usize, count: usize) -> Rows<'_> {
+        Rows {
+            weights: &self.weights[start * self.inputs..(start + count) * self.inputs],
+            scales: &self.scales[start..start + count],
+            inputs: self.inputs,
+        }
+    }
+}
+
+/// Some rows of one matrix and where their results go.
+struct Block<'a> {
+    rows: Rows<'a>,
+    out: &'a mut [f32],
+}
+
+impl Compute {
+    /// Computes on the calling thread.
+    ///
+    /// # Errors
+    /// As [`Arithmetic::new`].
+    pub fn single(kernel: Kernel) -> Result<Self, ModelError> {
+        Ok(Self { arithmetic: Arithmetic::new(kernel)?, pool: None })
+    }
+
+    /// Computes on a pool of the caller's.
+    ///
+    /// # Errors
+    /// As [`Arithmetic::new`], also when a thread of the pool is not in the default floating-point mode.
+    pub fn on_pool(kernel: Kernel, pool: Arc<rayon::ThreadPool>) -> Result<Self, ModelError> {
+        let arithmetic = Arithmetic::new(kernel)?;
+        pool.broadcast(|_| assert_float_mode()).into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { arithmetic, pool: Some(pool) })
+    }
+
+    /// Computes on a new pool of `threads` threads; on the calling thread if that is 1 or 0.
+    ///
+    /// # Errors
+    /// As [`Compute::on_pool`]; [`ModelError::Threads`] when they cannot be started.
+    pub fn with_threads(kernel: Kernel, threads: usize) -> Result<Self, ModelError> {
+        if threads <= 1 {
+            return Self::single(kernel);
+        }
+        let named = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|i| format!("noema-compute-{i}"));
+        let pool = named.build().map_err(|error| ModelError::Threads { threads, reason: error.to_string() })?;
+        Self::on_pool(kernel, Arc::new(pool))
+    }
+
+    /// The arithmetic in use.
+    #[must_use]
+    pub const fn arithmetic(&self) -> &Arithmetic {
+        &self.arithmetic
+    }
+
+    /// Threads that compute.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
+    }
+
+    /// Runs `work` on the pool, so that what it splits stays there.
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match &self.pool {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Calls `work` with the index of each chunk, on all threads if `big` says that it pays; results in order.
+    pub(crate) fn map_chunks<T: Send, R: Send>(
+        &self,
+        big: bool,
+        data: &mut [T],
+        chunk: usize,
+        work: impl Fn(usize, &mut [T]) -> R + Sync,
+    ) -> Vec<R> {
+        if big && self.threads() > 1 {
+            data.par_chunks_mut(chunk).enumerate().map(|(i, chunk)| work(i, chunk)).collect()
+        } else {
+            data.chunks_mut(chunk).enumerate().map(|(i, chunk)| work(i, chunk)).collect()
+        }
+    }
+
+    /// Multiplies several matrices with the same batch: `outs[i]` becomes `tokens x rows` of `matrices[i]`.
+    pub(crate) fn products(&self, input: &Quantised, matrices: &[&Matrix], outs: &mut [&mut Vec<f32>]) {
+        assert_eq!(matrices.len(), outs.len(), "one result per matrix");
+        let tokens = input.scales.len();
+        let total: usize = matrices.iter().map(|matrix| matrix.rows()).sum();
+        let blocks = if self.threads() > 1 { self.threads() * BLOCKS_PER_THREAD } else { 1 };
+        let block_rows = total.div_ceil(blocks).max(BLOCK_ROWS_MIN).next_multiple_of(4);
+        // With one token a block's results are already in place; with more they are gathered afterwards.
+        let mut gathered = vec![0.0; if tokens == 1 { 0 } else { total * tokens }];
+        let mut rest = gathered.as_mut_slice();
+        let mut work = Vec::new();
+        for (matrix, out) in matrices.iter().zip(outs.iter_mut()) {
+            out.clear();
+            out.resize(matrix.rows() * tokens, 0.0);
+            let mut target = match tokens {
+                1 => out.as_mut_slice(),
+                _ => rest.split_off_mut(..out.len()).expect("room for every result"),
+            };
+            for start in (0..matrix.rows()).step_by(block_rows) {
+                let count = block_rows.min(matrix.rows() - start);
+                let out = target.split_off_mut(..count * tokens).expect("room for every block");
+                work.push(Block { rows: matrix.slice(start, count), out });
+            }
+        }
+        let product = |block: Block<'_>| {
+            self.arithmetic.product(block.rows, &input.values, &input.scales, block.out);
+        };
+        if self.threads() > 1 && work.len() > 1 {
+            work.into_par_iter().with_max_len(1).for_each(product);
+        } else {
+            work.into_iter().for_each(product);
+        }
+        if tokens > 1 {
+            let mut from = 0;
+            for (matrix, out) in matrices.iter().zip(outs.iter_mut()) {
+                let blocks = &gathered[from..from + matrix.rows() * tokens];
+                self.gather(blocks, matrix.rows(), block_rows, out);
+                from += blocks.len();
+            }
+        }
+    }
+
+    /// Turns blocks of `tokens x block_rows` into `tokens x rows`.
+    fn gather(&self, blocks: &[f32], rows: usize, block_rows: usize, out: &mut [f32]) {
+        let tokens = out.len() / rows;
+        self.map_chunks(true, out, rows, |token, out| {
+            for (i, out) in out.chunks_mut(block_rows).enumerate() {
+                let count = out.len();
+                let block = &blocks[i * block_rows * tokens..][..count * tokens];
+                out.copy_from_slice(&block[token * count..][..count]);
+            }
+        });
+    }
+}

@@ -1,0 +1,74 @@
+//! Turns published files into canonical ones.
+//!
+//! The conversion is normative: dequantise to f32 as the source format defines it, bring rotary rows into the order of
+//! half-split pairs, quantise each row to int8 by the standard, make the rotary tables. Nothing depends on the machine.
+
+mod gguf;
+
+use std::fs::{self, File};
+use std::io::{BufReader, BufWriter, Read, Seek, Write};
+use std::path::Path;
+
+use noema_inference_api::ModelManifest;
+use noema_types::Hash;
+
+use crate::{ModelError, format};
+
+pub use gguf::GgufFile;
+
+/// What an import made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// BLAKE3 root of the canonical file.
+    pub root: Hash,
+    /// BLAKE3 root of its tokenizer section.
+    pub tokenizer_root: Hash,
+    /// Shape and identity.
+    pub manifest: ModelManifest,
+}
+
+/// Imports a GGUF file. The target appears complete or not at all. `progress` hears of bytes written and in all.
+///
+/// # Errors
+/// [`ModelError::Gguf`] for a file that cannot be read, [`ModelError::Unsupported`] for what is not built yet,
+/// [`ModelError::Shape`] and [`ModelError::Tokenizer`] for content that does not fit together.
+pub fn import_gguf(
+    source: &Path,
+    target: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Imported, ModelError> {
+    let mut file = BufReader::new(File::open(source).map_err(ModelError::io(source.display().to_string()))?);
+    let partial = target.with_extension("partial");
+    let at = || partial.display().to_string();
+    let mut out = BufWriter::new(File::create(&partial).map_err(ModelError::io(at()))?);
+    let result = convert_gguf(&mut file, &mut out, progress).and_then(|imported| {
+        let file = out.into_inner().map_err(|error| ModelError::io(at())(error.into_error()))?;
+        file.sync_all().map_err(ModelError::io(at()))?;
+        fs::rename(&partial, target).map_err(ModelError::io(target.display().to_string()))?;
+        Ok(imported)
+    });
+    if result.is_err() {
+        // The partial file is worthless either way; the error that made it so is the one to report.
+        let _ = fs::remove_file(&partial);
+    }
+    result
+}
+
+/// Converts a GGUF file to a canonical one.
+///
+/// # Errors
+/// As [`import_gguf`].
+pub fn convert_gguf<R: Read + Seek>(
+    source: R,
+    target: &mut dyn Write,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Imported, ModelError> {
+    let mut gguf = GgufFile::open(source)?;
+    let (manifest, tokenizer) = (gguf.manifest()?, gguf.tokenizer()?);
+    // What cannot be loaded must not be written.
+    crate::Tokenizer::from_bytes(&tokenizer.to_bytes(), &manifest)?;
+    gguf.check_tensors(&manifest)?;
+    let tokenizer = tokenizer.to_bytes();
+    let root = format::write(&manifest, &tokenizer, &mut gguf, target, progress)?;
+    Ok(Imported { root, tokenizer_root: Hash(*blake3::hash(&tokenizer).as_bytes()), manifest })
+}

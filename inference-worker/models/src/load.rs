@@ -1,0 +1,263 @@
+//! Reads and checks a canonical file.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
+
+use noema_inference_api::{Family, ModelManifest};
+use noema_types::Hash;
+
+use crate::compute::Matrix;
+use crate::format::{Header, MAGIC, Section, SectionKind, align, directory};
+use crate::limits::{HEADER_BYTES_MAX, LOAD_CHUNK_BYTES};
+use crate::llama::{Layer, Llama};
+use crate::{Model, ModelError, Tokenizer};
+
+/// A model in memory, checked against its root.
+#[derive(Debug, Clone)]
+pub struct LoadedModel {
+    /// BLAKE3 root of the file.
+    pub root: Hash,
+    /// BLAKE3 root of its tokenizer section.
+    pub tokenizer_root: Hash,
+    /// Shape and identity.
+    pub manifest: Arc<ModelManifest>,
+    /// Text to tokens and back.
+    pub tokenizer: Arc<Tokenizer>,
+    /// The network.
+    pub model: Arc<dyn Model>,
+}
+
+/// Loads a model file. With an expected root, a file with any other content is refused.
+///
+/// # Errors
+/// [`ModelError::Root`] for damage or another model; [`ModelError::Truncated`], [`ModelError::TrailingBytes`],
+/// [`ModelError::Magic`], [`ModelError::Malformed`] and [`ModelError::Shape`] for a file that cannot be one.
+pub fn load(path: &Path, expected: Option<Hash>) -> Result<LoadedModel, ModelError> {
+    let at = || path.display().to_string();
+    let file = File::open(path).map_err(ModelError::io(at()))?;
+    let length = file.metadata().map_err(ModelError::io(at()))?.len();
+    read(&mut BufReader::with_capacity(LOAD_CHUNK_BYTES, file), length, expected)
+}
+
+/// Loads a model file that is already in memory.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_bytes(bytes: &[u8], expected: Option<Hash>) -> Result<LoadedModel, ModelError> {
+    read(&mut &*bytes, bytes.len() as u64, expected)
+}
+
+fn read(input: &mut dyn Read, length: u64, expected: Option<Hash>) -> Result<LoadedModel, ModelError> {
+    let mut reader = Reader { input, hasher: blake3::Hasher::new(), at: 0, left: length };
+    let header = read_header(&mut reader)?;
+    let mut sections = Sections { start: reader.at, reader, directory: header.directory.iter() };
+    let result = read_sections(&mut sections, &header);
+    // Damage inside a section shows in the root; say that rather than what the damage looks like.
+    let root = sections.reader.finish();
+    match (root, expected) {
+        (Ok(got), Some(expected)) if got != expected => Err(ModelError::Root { expected, got }),
+        (Err(error), _) => Err(error),
+        (Ok(root), _) => {
+            let (tokenizer, model) = result?;
+            Ok(LoadedModel {
+                root,
+                tokenizer_root: header.tokenizer,
+                manifest: Arc::new(header.manifest),
+                tokenizer: Arc::new(tokenizer),
+                model: Arc::new(model),
+            })
+        }
+    }
+}
+
+fn read_header(reader: &mut Reader<'_>) -> Result<Header, ModelError> {
+    let mut magic = [0; 8];
+    reader.fill("the magic", &mut magic)?;
+    if magic != MAGIC {
+        return Err(ModelError::Magic { got: magic });
+    }
+    let mut length = [0; 8];
+    reader.fill("the header's length", &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > HEADER_BYTES_MAX {
+        let rule = format!("at most {HEADER_BYTES_MAX} bytes");
+        return Err(ModelError::Shape { what: "header".to_owned(), got: length, rule });
+    }
+    let bytes = reader.take("the header", length)?;
+    let header: Header = bcs::from_bytes(&bytes).map_err(|error| ModelError::Malformed(format!("header: {error}")))?;
+    let tokenizer = header.directory.iter().find(|section| section.name == "tokenizer");
+    let wanted = directory(&header.manifest, tokenizer.map_or(0, |section| section.length))?;
+    if header.directory != wanted {
+        return Err(ModelError::Malformed("the directory is not that of the manifest's shape".to_owned()));
+    }
+    reader.pad()?;
+    let sections = wanted.last().map_or(0, |section| section.offset + section.length);
+    if reader.left < sections {
+        let what = "the sections".to_owned();
+        return Err(ModelError::Truncated { what, needs: sections, left: reader.left });
+    }
+    match reader.left - sections {
+        0 => Ok(header),
+        extra => Err(ModelError::TrailingBytes { extra }),
+    }
+}
+
+fn read_sections(sections: &mut Sections<'_, '_>, header: &Header) -> Result<(Tokenizer, Llama), ModelError> {
+    let manifest = &header.manifest;
+    let Family::Llama = manifest.family;
+    let (cos, sin) = (sections.floats()?, sections.floats()?);
+    let tokenizer = sections.bytes()?;
+    if blake3::hash(&tokenizer).as_bytes() != &header.tokenizer.0 {
+        return Err(ModelError::Malformed("the tokenizer is not that of the header".to_owned()));
+    }
+    let tokenizer = Tokenizer::from_bytes(&tokenizer, manifest)?;
+    let embed = sections.matrix()?;
+    let layers = (0..manifest.layers)
+        .map(|_| {
+            Ok(Layer {
+                attn_norm: sections.floats()?,
+                q: sections.matrix()?,
+                k: sections.matrix()?,
+                v: sections.matrix()?,
+                o: sections.matrix()?,
+                ffn_norm: sections.floats()?,
+                gate: sections.matrix()?,
+                up: sections.matrix()?,
+                down: sections.matrix()?,
+            })
+        })
+        .collect::<Result<_, ModelError>>()?;
+    let norm = sections.floats()?;
+    let head = if manifest.tied_head { None } else { Some(sections.matrix()?) };
+    let llama = Llama { manifest: Arc::new(manifest.clone()), cos, sin, embed, layers, norm, head };
+    Ok((tokenizer, llama))
+}
+
+/// Sections, taken in file order.
+struct Sections<'a, 'b> {
+    reader: Reader<'a>,
+    start: u64,
+    directory: std::slice::Iter<'b, Section>,
+}
+
+impl Sections<'_, '_> {
+    fn next(&mut self, kind: SectionKind) -> Result<&Section, ModelError> {
+        let section = self.directory.next().expect("the directory is that of the manifest's shape");
+        assert_eq!(section.kind, kind, "`{}` is read as what it is", section.name);
+        self.reader.pad()?;
+        assert_eq!(self.reader.at - self.start, section.offset, "sections are read where they are");
+        Ok(section)
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, ModelError> {
+        let (name, length) = self.next(SectionKind::Bytes).map(|section| (section.name.clone(), section.length))?;
+        self.reader.take(&name, length)
+    }
+
+    fn floats(&mut self) -> Result<Vec<f32>, ModelError> {
+        let section = self.next(SectionKind::F32)?;
+        let (name, count) = (section.name.clone(), section.length / 4);
+        self.reader.floats(&name, count)
+    }
+
+    fn matrix(&mut self) -> Result<Matrix, ModelError> {
+        let section = self.next(SectionKind::W8)?;
+        let (name, rows, inputs) = (section.name.clone(), section.rows, section.columns as usize);
+        let weights = self.reader.weights(&name, u64::from(rows) * inputs as u64)?;
+        self.reader.pad()?;
+        let scales = self.reader.floats(&name, rows.into())?;
+        if let Some(scale) = scales.iter().find(|scale| scale.is_sign_negative()) {
+            return Err(ModelError::Malformed(format!("`{name}` has the scale {scale}")));
+        }
+        Ok(Matrix { weights, scales, inputs })
+    }
+}
+
+/// Reads and hashes.
+struct Reader<'a> {
+    input: &'a mut dyn Read,
+    hasher: blake3::Hasher,
+    at: u64,
+    left: u64,
+}
+
+impl Reader<'_> {
+    fn fill(&mut self, what: &str, buffer: &mut [u8]) -> Result<(), ModelError> {
+        let needs = buffer.len() as u64;
+        if needs > self.left {
+            return Err(ModelError::Truncated { what: what.to_owned(), needs, left: self.left });
+        }
+        self.input.read_exact(buffer).map_err(ModelError::io(format!("reading {what}")))?;
+        self.hasher.update(buffer);
+        self.at += needs;
+        self.left -= needs;
+        Ok(())
+    }
+
+    fn take(&mut self, what: &str, length: u64) -> Result<Vec<u8>, ModelError> {
+        if length > self.left {
+            return Err(ModelError::Truncated { what: what.to_owned(), needs: length, left: self.left });
+        }
+        let mut bytes = vec![0; length as usize];
+        self.fill(what, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn pad(&mut self) -> Result<(), ModelError> {
+        let padding = self.take("padding", align(self.at) - self.at)?;
+        if padding.iter().any(|&byte| byte != 0) {
+            return Err(ModelError::Malformed("padding is not zero".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with consecutive chunks of `length` bytes, each a multiple of 4 long if `length` is.
+    fn chunks(&mut self, what: &str, length: u64, mut each: impl FnMut(&[u8])) -> Result<(), ModelError> {
+        let mut buffer = vec![0; LOAD_CHUNK_BYTES.min(length as usize)];
+        let mut rest = length;
+        while rest > 0 {
+            let chunk = &mut buffer[..(LOAD_CHUNK_BYTES as u64).min(rest) as usize];
+            self.fill(what, chunk)?;
+            each(chunk);
+            rest -= chunk.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn floats(&mut self, what: &str, count: u64) -> Result<Vec<f32>, ModelError> {
+        if 4 * count > self.left {
+            return Err(ModelError::Truncated { what: what.to_owned(), needs: 4 * count, left: self.left });
+        }
+        let mut values = Vec::with_capacity(count as usize);
+        self.chunks(what, 4 * count, |chunk| {
+            values.extend(chunk.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        })?;
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            return Err(ModelError::Malformed(format!("`{what}` holds {value}")));
+        }
+        Ok(values)
+    }
+
+    fn weights(&mut self, what: &str, count: u64) -> Result<Vec<i8>, ModelError> {
+        if count > self.left {
+            return Err(ModelError::Truncated { what: what.to_owned(), needs: count, left: self.left });
+        }
+        let (mut values, mut lowest) = (Vec::with_capacity(count as usize), 0);
+        self.chunks(what, count, |chunk| {
+            values.extend(chunk.iter().map(|byte| byte.cast_signed()));
+            lowest = chunk.iter().fold(lowest, |lowest, byte| byte.cast_signed().min(lowest));
+        })?;
+        if lowest == i8::MIN {
+            return Err(ModelError::Malformed(format!("`{what}` holds the weight -128")));
+        }
+        Ok(values)
+    }
+
+    /// Reads whatever is left and returns the root.
+    fn finish(mut self) -> Result<Hash, ModelError> {
+        self.chunks("the rest", self.left, |_| {})?;
+        Ok(Hash(*self.hasher.finalize().as_bytes()))
+    }
+}

@@ -1,0 +1,80 @@
+//! The one face of all model families.
+
+use std::fmt;
+
+use noema_inference_api::ModelManifest;
+
+use crate::{Compute, KvCache, ModelError};
+
+/// Which positions of a step need logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// None: a chunk of a prompt.
+    Nothing,
+    /// The last one.
+    Last,
+    /// All of them.
+    All,
+}
+
+/// Tokens that one sequence adds.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The tokens, at least one.
+    pub tokens: &'a [u32],
+    /// What the sequence has seen; on success the tokens are added to it.
+    pub cache: &'a mut KvCache,
+    /// Where logits are needed.
+    pub want: Want,
+}
+
+/// Logits of some positions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Logits {
+    pub(crate) vocab: usize,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Logits {
+    /// Positions there are logits of.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.values.len().checked_div(self.vocab).unwrap_or(0)
+    }
+
+    /// Logits of one position.
+    ///
+    /// # Panics
+    /// If there are not that many.
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.values[index * self.vocab..][..self.vocab]
+    }
+
+    /// Logits of the last position, if any.
+    #[must_use]
+    pub fn last(&self) -> Option<&[f32]> {
+        self.rows().checked_sub(1).map(|index| self.row(index))
+    }
+}
+
+/// A model that continues sequences of tokens.
+///
+/// The result of a step is a function of the weights, the tokens in its cache and its own tokens. Other steps of the
+/// batch, how a sequence was cut into steps, and [`Compute`] never change a bit of it. A step that fails leaves the
+/// others untouched; its cache must be discarded.
+pub trait Model: Send + Sync + fmt::Debug {
+    /// Shape and identity.
+    fn manifest(&self) -> &ModelManifest;
+
+    /// An empty cache for one sequence.
+    fn new_cache(&self) -> KvCache;
+
+    /// Runs a batch of steps, of different sequences.
+    ///
+    /// # Errors
+    /// Per step: [`ModelError::EmptyStep`], [`ModelError::TokenOutOfRange`], [`ModelError::ContextExceeded`] and
+    /// [`ModelError::ForeignCache`] before any work; [`noema_numerics::NumericsError::NonFinite`] when the sequence's
+    /// values leave the finite numbers. Logits themselves are checked by whoever draws from them.
+    fn forward(&self, compute: &Compute, steps: &mut [Step<'_>]) -> Vec<Result<Logits, ModelError>>;
+}

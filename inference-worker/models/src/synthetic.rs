@@ -1,0 +1,104 @@
+//! Small random models for tests: real files of the real format, no weights needed.
+
+use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+use crate::format::{self, WeightSource};
+use crate::tokenizer::Alphabet;
+use crate::{ModelError, PreTokenizer, TokenizerData};
+
+/// Pairs the synthetic tokenizer merges, in GPT-2's alphabet.
+const MERGES: [(&str, &str); 7] = [("t", "h"), ("h", "e"), ("i", "n"), ("e", "r"), ("a", "n"), ("Ġ", "t"), ("Ġ", "a")];
+const START: &str = "<|start|>";
+const END: &str = "<|end|>";
+
+/// A byte-level tokenizer of 265 tokens: all bytes in order, seven pairs, `<|start|>` (263) and `<|end|>` (264).
+#[must_use]
+pub fn tokenizer_data() -> TokenizerData {
+    let alphabet = Alphabet::new();
+    let mut tokens: Vec<String> = (0..=255).map(|byte| alphabet.character(byte).to_string()).collect();
+    tokens.extend(MERGES.map(|(a, b)| format!("{a}{b}")));
+    let id = |token: &str| tokens.iter().position(|t| t == token).expect("a single byte") as u32;
+    let merges = MERGES.map(|(a, b)| (id(a), id(b))).to_vec();
+    let special = vec![tokens.len() as u32, tokens.len() as u32 + 1];
+    tokens.extend([START.to_owned(), END.to_owned()]);
+    TokenizerData { pre: PreTokenizer::SmolLm, tokens, special, merges }
+}
+
+/// The shape of [`tiny_llama`]: 2 layers, width 32, 4 heads over 2 key-value heads, context 256.
+#[must_use]
+pub fn tiny_manifest() -> ModelManifest {
+    ModelManifest {
+        name: "tiny".to_owned(),
+        numerics: NUMERICS_VERSION,
+        family: Family::Llama,
+        layers: 2,
+        hidden: 32,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 8,
+        feed_forward: 50,
+        vocab: 265,
+        context: 256,
+        rope_base: 10_000,
+        rope_scaling: RopeScaling::None,
+        norm_epsilon_bits: 1e-5f32.to_bits(),
+        tied_head: true,
+        special: SpecialTokens { bos: None, eos: vec![264] },
+        chat_template: String::new(),
+        license: "Apache-2.0".to_owned(),
+    }
+}
+
+/// A canonical file with random weights: equal seeds, equal bytes.
+#[must_use]
+pub fn tiny_llama(seed: u64) -> Vec<u8> {
+    random_model(&tiny_manifest(), seed).expect("the shape is within all limits")
+}
+
+/// A canonical file of any shape with random weights. The vocabulary must be that of [`tokenizer_data`].
+///
+/// # Errors
+/// [`ModelError::Shape`] for a shape beyond the limits.
+pub fn random_model(manifest: &ModelManifest, seed: u64) -> Result<Vec<u8>, ModelError> {
+    let mut file = Vec::new();
+    let mut source = RandomWeights { manifest, seed };
+    format::write(manifest, &tokenizer_data().to_bytes(), &mut source, &mut file, &mut |_, _| {})?;
+    Ok(file)
+}
+
+struct RandomWeights<'a> {
+    manifest: &'a ModelManifest,
+    seed: u64,
+}
+
+impl RandomWeights<'_> {
+    fn columns(&self, name: &str) -> u32 {
+        match name.rsplit('.').next() {
+            Some("o") => self.manifest.heads * self.manifest.head_dim,
+            Some("down") => self.manifest.feed_forward,
+            _ => self.manifest.hidden,
+        }
+    }
+}
+
+impl WeightSource for RandomWeights<'_> {
+    /// Weights are uniform with the variance that keeps a signal's size; gains are near 1.
+    fn rows(&mut self, name: &str, start: u32, count: u32) -> Result<Vec<f32>, ModelError> {
+        let columns = self.columns(name);
+        let gain = name.ends_with("norm");
+        let width = if name == "embed" { 1.0 } else { (3.0 / columns as f32).sqrt() };
+        let mut values = Vec::with_capacity(count as usize * columns as usize);
+        for row in start..start + count {
+            let key = format!("{}/{name}/{row}", self.seed);
+            let mut random = ChaCha8Rng::from_seed(blake3::derive_key("noema synthetic weights", key.as_bytes()));
+            values.extend((0..columns).map(|_| {
+                // Uniform in [-1, 1), exact.
+                let unit = ((random.next_u32() >> 8) as i32 - (1 << 23)) as f32 / (1 << 23) as f32;
+                if gain { unit.mul_add(0.25, 1.0) } else { unit * width }
+            }));
+        }
+        Ok(values)
+    }
+}
