@@ -118,8 +118,8 @@ fn render_one(diagnostic: &Diagnostic, sources: &mut Sources<'_>, colour: bool) 
         return render_plain(diagnostic);
     };
     let kind = match diagnostic.severity {
-        Severity::Error => ReportKind::Custom("error", ariadne::Color::Red),
-        Severity::Warning => ReportKind::Custom("warning", ariadne::Color::Yellow),
+        Severity::Error => ReportKind::Error,
+        Severity::Warning => ReportKind::Warning,
     };
     let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);
     let place = |span: Span| {

@@ -203,6 +203,10 @@ impl<'a> Parser<'a> {
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         if diagnostic.is_error() {
             self.errors += 1;
+            if self.kind() == TokenKind::Unknown || self.kind_behind(1) == TokenKind::Unknown {
+                // The lexer has said it better.
+                return;
+            }
         }
         if self.errors <= SYNTAX_ERRORS_MAX {
             self.diagnostics.push(diagnostic);
@@ -272,15 +276,55 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unclosed(&mut self, opener: Span) -> Reported {
         let text = self.text_of(opener);
-        let diagnostic = Diagnostic::new(
+        let mut diagnostic = Diagnostic::new(
             codes::UNCLOSED_DELIMITER,
             opener,
             format!("this `{text}` is never closed"),
         )
-        .label("opened here")
-        .secondary(self.span(), format!("{} comes before it is closed", self.describe_next()));
+        .label("opened here");
+        if let Some((inner, closer)) = self.badly_indented(opener) {
+            diagnostic = diagnostic
+                .secondary(inner, "is the `}` of this one missing?")
+                .secondary(closer, "by its indentation this closes something further out");
+        } else if self.kind() != TokenKind::End {
+            diagnostic = diagnostic.secondary(self.span(), format!("{} comes before it is closed", self.describe_next()));
+        }
         self.report(diagnostic);
         Reported
+    }
+
+    /// The innermost `{` behind `opener` whose `}` is indented less than the line that opened it: the likely place of
+    /// a forgotten brace.
+    fn badly_indented(&self, opener: Span) -> Option<(Span, Span)> {
+        let first = self.tokens.partition_point(|token| token.span.start <= opener.start);
+        let mut found = None;
+        for (index, partner) in self.partners.range(first..) {
+            let (Some(open), Some(close)) = (self.tokens.get(*index), self.tokens.get(*partner)) else {
+                continue;
+            };
+            let Some(close_indent) = self.indent_before(close.span) else { continue };
+            if open.kind == TokenKind::LBrace && close_indent < self.line_indent(open.span) {
+                found = Some((open.span, close.span));
+            }
+        }
+        found
+    }
+
+    fn line_start(&self, span: Span) -> usize {
+        let start = span.start as usize;
+        self.text[..start].rfind('\n').map_or(0, |newline| newline + 1)
+    }
+
+    /// How far the line of `span` is indented.
+    fn line_indent(&self, span: Span) -> usize {
+        let line = &self.text[self.line_start(span)..];
+        line.len() - line.trim_start_matches([' ', '\t']).len()
+    }
+
+    /// The indentation before `span` if nothing else stands before it on its line.
+    fn indent_before(&self, span: Span) -> Option<usize> {
+        let before = &self.text[self.line_start(span)..span.start as usize];
+        before.chars().all(|one| one == ' ' || one == '\t').then_some(before.len())
     }
 
     // -------------------------------------------------------------------------------------------- nesting

@@ -327,11 +327,15 @@ impl Parser<'_> {
                 }
                 _ => {}
             }
+            let ends_member = matches!(self.kind(), TokenKind::LBrace | TokenKind::Semicolon);
             match self.behind_partner(self.position) {
                 Some(index) => self.position = index,
                 None => {
                     self.advance();
                 }
+            }
+            if ends_member && self.position >= failed && !self.at_word("has") {
+                return;
             }
         }
     }

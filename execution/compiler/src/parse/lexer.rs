@@ -271,8 +271,10 @@ impl Lexer<'_> {
                 .label("opened here")
                 .help("add the closing `\"`"),
         );
-        // Goes on behind the line, with the piece as a token, so that one lost quote gives one error.
-        self.push(kind, line);
+        // One lost quote gives one error: the string ends with the line, what closes the statement left out.
+        let closers: &[char] = &[' ', '\t', '\r', ')', ']', '}', ';', ','];
+        let length = rest[..line].trim_end_matches(closers).len();
+        self.push(kind, length.max(prefix + 1));
     }
 
     fn punctuation(&mut self) {
@@ -329,10 +331,11 @@ impl Lexer<'_> {
         }
         let character = self.text[self.position..].chars().next().unwrap_or('\u{fffd}');
         let start = self.position;
-        self.position += character.len_utf8();
         if is_bidi_control(character) {
+            self.position += character.len_utf8();
             return;
         }
+        self.push(TokenKind::Unknown, character.len_utf8());
         let span = self.span(start, self.position);
         let mut diagnostic = Diagnostic::new(
             codes::UNKNOWN_CHARACTER,

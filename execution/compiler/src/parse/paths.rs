@@ -36,6 +36,9 @@ impl Parser<'_> {
         }
         loop {
             let name = if segments.is_empty() {
+                if !self.is_name_at(0) {
+                    return Err(self.unexpected(what, ""));
+                }
                 self.name(what)?
             } else {
                 self.name("a name after `::`")?

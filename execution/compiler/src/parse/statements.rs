@@ -109,10 +109,13 @@ impl Parser<'_> {
 
     /// Reports a missing `;` and goes on as if it were there, if that is the likely mistake.
     fn missing_semicolon(&mut self) -> Parsed<()> {
+        if self.at_item_in_block() {
+            // The block around is not closed, which is reported next.
+            return Ok(());
+        }
         let ends_in_block = self.kind_behind(1) == TokenKind::RBrace;
         let likely = self.starts_statement() && (self.on_new_line() || ends_in_block)
-            || matches!(self.kind(), TokenKind::RBrace | TokenKind::End)
-            || self.at_item_in_block();
+            || matches!(self.kind(), TokenKind::RBrace | TokenKind::End);
         if !likely {
             return Err(self.unexpected("`;`", "after the statement"));
         }

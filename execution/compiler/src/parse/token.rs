@@ -115,6 +115,8 @@ pub enum TokenKind {
     Caret,
     /// `^=`
     CaretEqual,
+    /// A character that means nothing; the lexer has reported it.
+    Unknown,
     /// The end of the file.
     End,
 }
@@ -173,6 +175,7 @@ impl TokenKind {
             Self::PipeEqual => "`|=`",
             Self::Caret => "`^`",
             Self::CaretEqual => "`^=`",
+            Self::Unknown => "an unknown character",
             Self::End => "the end of the file",
         }
     }
