@@ -85,7 +85,7 @@ pub struct InstructionCosts {
 pub struct DynamicCosts {
     /// Per abstract byte of a value that is copied and is not a primitive.
     pub copy_byte: InternalGas,
-    /// Per abstract byte of two values that are compared (the smaller counts), primitives excepted.
+    /// Per abstract byte of two values that are compared (the larger counts), primitives excepted.
     pub equality_byte: InternalGas,
     /// Per byte of a constant that is loaded.
     pub constant_byte: InternalGas,

@@ -1,0 +1,44 @@
+//! Limits of a run.
+
+use noema_execution_api::VALUE_DEPTH_MAX;
+
+/// Frames, the running one included, at most.
+pub const FRAMES_MAX: usize = 1_025;
+/// Values on the operand stack, summed over all frames, at most.
+pub const OPERANDS_MAX: usize = 1_024;
+/// Nesting of a closed type, at most.
+pub const TYPE_DEPTH_MAX: usize = 16;
+/// Nodes of a closed type, at most.
+pub const TYPE_NODES_MAX: usize = 128;
+/// Abstract bytes of vectors and structs that a session may make, at most; what it drops does not count back.
+pub const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Frames of a stack trace that an error carries, at most: the innermost ones.
+pub const TRACE_FRAMES_MAX: usize = 32;
+/// Versions of one module that the code cache holds, at most.
+pub const CACHED_VERSIONS_MAX: usize = 4;
+/// Modules that the code cache holds, at most; it starts anew when full.
+pub const CACHED_MODULES_MAX: usize = 16_384;
+
+/// Limits that a caller may set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VmLimits {
+    /// Frames, the running one included.
+    pub frames: usize,
+    /// Values on the operand stack, summed over all frames.
+    pub operands: usize,
+    /// Nesting of a value.
+    pub value_depth: usize,
+    /// Abstract bytes that a session may make.
+    pub memory_bytes: u64,
+}
+
+impl Default for VmLimits {
+    fn default() -> Self {
+        Self {
+            frames: FRAMES_MAX,
+            operands: OPERANDS_MAX,
+            value_depth: VALUE_DEPTH_MAX,
+            memory_bytes: MEMORY_BYTES_MAX,
+        }
+    }
+}
