@@ -73,6 +73,8 @@ module aptos_framework::code {
     const EPACKAGE_DEP_MISSING: u64 = 0x6;
     /// A package that this one needs has a weaker policy.
     const EDEP_WEAKER_POLICY: u64 = 0x7;
+    /// A transaction publishes one package.
+    const EALREADY_REQUESTED: u64 = 0x8;
     /// Metadata and code name different numbers of modules.
     const EMODULE_COUNT_MISMATCH: u64 = 0x9;
     /// A package has a name of 1 to 128 bytes.
@@ -179,7 +181,10 @@ module aptos_framework::code {
             vector::push_back(packages, pack)
         };
         event::emit(PublishPackage { code_address: addr, is_upgrade });
-        request_publish(addr, name_bytes(&module_names), code, policy);
+        assert!(
+            request_publish(addr, name_bytes(&module_names), code, policy),
+            error::invalid_state(EALREADY_REQUESTED)
+        );
     }
 
     /// Makes all packages of the signer's account immutable, for ever.
@@ -268,11 +273,11 @@ module aptos_framework::code {
         bytes
     }
 
-    /// Asks for the modules to be published at the end of the transaction. The bundle must hold exactly the modules
-    /// named, in that order, all with `owner` as their own address.
+    /// Asks for the modules to be published at the end of the transaction; false if the transaction asked before. The
+    /// bundle must hold exactly the modules named, in that order, all with `owner` as their own address.
     native fun request_publish(
         owner: address, expected_modules: vector<vector<u8>>, bundle: vector<vector<u8>>, policy: u8
-    );
+    ): bool;
 
     #[test_only]
     public fun package_for_test(

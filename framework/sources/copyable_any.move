@@ -18,7 +18,7 @@ module aptos_std::copyable_any {
         Any { type_name: type_info::type_name<T>(), data: bcs::to_bytes(&x) }
     }
 
-    public fun unpack<T>(self: Any): T {
+    public fun unpack<T: copy + drop + store>(self: Any): T {
         assert!(type_info::type_name<T>() == self.type_name, error::invalid_argument(ETYPE_MISMATCH));
         from_bcs::from_bytes<T>(self.data)
     }

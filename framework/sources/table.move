@@ -3,12 +3,12 @@
 /// A table without `drop` never disappears by accident; a table handed out by a function can be emptied, not ended:
 /// its items would stay in state without an owner.
 module aptos_std::table {
-    use std::error;
+    // The natives abort with these codes.
 
     /// The key has a value already.
-    const EALREADY_EXISTS: u64 = 100;
+    const EALREADY_EXISTS: u64 = 0x80064;
     /// The key has no value.
-    const ENOT_FOUND: u64 = 101;
+    const ENOT_FOUND: u64 = 0x60065;
 
     /// The handle is the address under which the items are kept.
     struct Table<phantom K: copy + drop, phantom V> has store {
@@ -27,13 +27,11 @@ module aptos_std::table {
 
     /// Sets the value of a key that has none.
     public fun add<K: copy + drop, V>(self: &mut Table<K, V>, key: K, val: V) {
-        assert!(!contains(self, key), error::already_exists(EALREADY_EXISTS));
         add_box<K, V, Box<V>>(self, key, Box { val })
     }
 
     /// The value of a key that has one.
     public fun borrow<K: copy + drop, V>(self: &Table<K, V>, key: K): &V {
-        assert!(contains(self, key), error::not_found(ENOT_FOUND));
         &borrow_box<K, V, Box<V>>(self, key).val
     }
 
@@ -44,7 +42,6 @@ module aptos_std::table {
 
     /// The value of a key that has one, mutable.
     public fun borrow_mut<K: copy + drop, V>(self: &mut Table<K, V>, key: K): &mut V {
-        assert!(contains(self, key), error::not_found(ENOT_FOUND));
         &mut borrow_box_mut<K, V, Box<V>>(self, key).val
     }
 
@@ -69,7 +66,6 @@ module aptos_std::table {
 
     /// Takes the value of a key away.
     public fun remove<K: copy + drop, V>(self: &mut Table<K, V>, key: K): V {
-        assert!(contains(self, key), error::not_found(ENOT_FOUND));
         let Box { val } = remove_box<K, V, Box<V>>(self, key);
         val
     }

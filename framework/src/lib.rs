@@ -1,1 +1,21 @@
 //! Carries the chain's own Move modules, their natives and genesis.
+//!
+//! [`package`] is the source text that contracts compile against; [`natives`] implements what it and the standard library
+//! declare `native`; [`test_natives`] are the same with scripted answers instead of models, for unit tests in Move.
+
+mod natives;
+mod package_metadata;
+
+pub use natives::{natives, test_natives};
+use noema_move_stdlib::EmbeddedPackage;
+pub use package_metadata::{Any, ModuleMetadata, PackageDep, PackageMetadata, UpgradePolicy};
+
+/// The framework. It needs [`noema_move_stdlib::package`].
+#[must_use]
+pub fn package() -> EmbeddedPackage {
+    EmbeddedPackage {
+        name: "NoemaFramework",
+        manifest: include_str!("../Move.toml"),
+        sources: include!(concat!(env!("OUT_DIR"), "/sources.rs")),
+    }
+}
