@@ -3,6 +3,7 @@
 mod block;
 mod gas;
 mod layout;
+pub mod module_metadata;
 mod native;
 mod outcome;
 mod pending;
