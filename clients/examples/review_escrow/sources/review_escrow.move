@@ -109,9 +109,9 @@ module review_escrow::review_escrow {
         let length = string::length(&review);
         assert!(length > 0 && length <= REVIEW_BYTES_MAX, error::invalid_argument(EREVIEW_LENGTH));
         let verdict = inference::choose(model, question(review), verdicts());
-        let entry = table::borrow_mut(&mut borrow_global_mut<Orders>(buyer_address).orders, order);
-        entry.review = review;
-        let seller = entry.seller;
+        let record = table::borrow_mut(&mut borrow_global_mut<Orders>(buyer_address).orders, order);
+        record.review = review;
+        let seller = record.seller;
         if (verdict == POSITIVE) {
             settle(buyer_address, order, PAID, seller);
         } else {
@@ -171,9 +171,9 @@ module review_escrow::review_escrow {
     }
 
     fun settle(buyer: address, order: u64, status: u8, receiver: address) {
-        let entry = table::borrow_mut(&mut borrow_global_mut<Orders>(buyer).orders, order);
-        entry.status = status;
-        let coins = coin::extract_all(&mut entry.held);
+        let record = table::borrow_mut(&mut borrow_global_mut<Orders>(buyer).orders, order);
+        record.status = status;
+        let coins = coin::extract_all(&mut record.held);
         let amount = coin::value(&coins);
         aptos_account::deposit_coins(receiver, coins);
         event::emit(Settled { buyer, order, status, receiver, amount });
