@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use noema_crypto::{Ed25519KeyPair, read_key_file, write_key_file};
+use noema_sdk::address_of;
 use noema_types::Address;
-use serde::{Deserialize, Serialize};
 
 use crate::output::{CliError, CliResult, Context};
 
@@ -14,15 +15,13 @@ pub(crate) const DEFAULT_ACCOUNT: &str = "default";
 #[derive(Debug, Clone)]
 pub(crate) struct Home(PathBuf);
 
-/// A stored account.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// An account that this machine can sign for.
+#[derive(Debug)]
 pub(crate) struct StoredAccount {
     /// Address.
     pub(crate) address: Address,
-    /// Ed25519 secret key, hexadecimal.
-    pub(crate) secret_key: String,
-    /// Ed25519 public key, hexadecimal.
-    pub(crate) public_key: String,
+    /// Key that signs.
+    pub(crate) key: Ed25519KeyPair,
 }
 
 impl Home {
@@ -52,42 +51,31 @@ impl Home {
             return Err(CliError::fault(format!("`{name}` is no account name"))
                 .hint("use letters, digits, `-` and `_`"));
         }
-        Ok(self.0.join("accounts").join(format!("{name}.toml")))
+        Ok(self.0.join("accounts").join(format!("{name}.key")))
     }
 
     /// Reads an account.
     pub(crate) fn account(&self, name: &str) -> CliResult<StoredAccount> {
         let path = self.account_path(name)?;
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(CliError::fault(format!("there is no account `{name}` in {}", self.0.display()))
-                    .hint(format!("make it with `noema account new --name {name}`")));
-            }
-            Err(error) => return Err(CliError::fault(format!("cannot read {}: {error}", path.display()))),
-        };
-        toml::from_str(&text).context(format!("cannot read {}", path.display()))
+        if !path.exists() {
+            return Err(CliError::fault(format!("there is no account `{name}` in {}", self.0.display()))
+                .hint(format!("make it with `noema account new --name {name}`")));
+        }
+        let key = read_key_file(&path).map_err(CliError::fault)?;
+        Ok(StoredAccount { address: address_of(&key), key })
     }
 
-    /// Writes a new account, readable by its owner only; refuses to replace one.
-    pub(crate) fn save_account(&self, name: &str, account: &StoredAccount) -> CliResult<PathBuf> {
-        use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
-
+    /// Writes a new account's key, readable by its owner only; refuses to replace one.
+    pub(crate) fn save_account(&self, name: &str, key: &Ed25519KeyPair) -> CliResult<PathBuf> {
         let path = self.account_path(name)?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).context(format!("cannot make {}", folder.display()))?;
         }
-        let text = toml::to_string(account).expect("an account always serialises");
-        let mut options = std::fs::OpenOptions::new();
-        match options.write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => file.write_all(text.as_bytes()).context(format!("cannot write {}", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                return Err(CliError::fault(format!("account `{name}` exists already in {}", path.display()))
-                    .hint("choose another --name"));
-            }
-            Err(error) => return Err(CliError::fault(format!("cannot write {}: {error}", path.display()))),
+        if path.exists() {
+            return Err(CliError::fault(format!("account `{name}` exists already in {}", self.0.display()))
+                .hint("choose another --name"));
         }
+        write_key_file(&path, key).map_err(CliError::fault)?;
         Ok(path)
     }
 

@@ -9,4 +9,4 @@ mod transaction;
 
 pub use client::{Client, DEFAULT_FAUCET_URL, DEFAULT_NODE_URL};
 pub use error::{ApiError, ClientError};
-pub use transaction::{TransactionBuilder, entry_function};
+pub use transaction::{TransactionBuilder, address_of, entry_function};

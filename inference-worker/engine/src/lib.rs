@@ -1,1 +1,26 @@
 //! Schedules inference jobs over loaded models.
+//!
+//! [`Pool`] answers jobs with the models it was given, on its own threads. What is guaranteed:
+//! - an answer is a function of the job: batching, order, threads, kernel and memo never change a bit of it;
+//! - a machine whose arithmetic differs by one bit from the golden vectors does not start ([`PoolError::SelfTest`]);
+//! - a job is run at most once while its answer is remembered, however often it is submitted;
+//! - queue, batch and memo are bounded ([`limits`]); a full queue refuses, it never drops.
+//!
+//! Rules of the scheduler, one thread:
+//! 1. Waiting jobs enter the batch by class (certified, speculative, simulation), then in order of arrival.
+//! 2. Every turn, each sequence of the batch adds tokens: a chunk of its prompt, or the token just drawn, or one chunk
+//!    of each choice. Sequences of one model share one pass over its weights.
+//! 3. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
+//!
+//! A failure that is not a property of the job (a device that lies, a broken invariant) stops the pool: every waiter
+//! hears of it, and nothing is answered any more.
+
+pub mod limits;
+mod memo;
+mod pool;
+mod scheduler;
+mod sequence;
+#[cfg(test)]
+mod tests;
+
+pub use pool::{Pool, PoolConfig, PoolError};

@@ -1,0 +1,65 @@
+//! Path segments and query parameters, with errors that say what was expected.
+
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+use super::{ApiError, ApiResult};
+
+/// Parses a path segment or body field.
+pub(crate) fn parse<T: FromStr>(what: &str, text: &str) -> ApiResult<T>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| ApiError::invalid_input(format!("invalid {what}: {error}")))
+}
+
+/// `?ledger_version`, `?start`, `?limit`, `?with_transactions`; unknown parameters are ignored.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(crate) struct PageQuery {
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) ledger_version: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) start: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) with_transactions: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) estimate_gas_unit_price: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    pub(crate) estimate_max_gas_amount: Option<String>,
+}
+
+fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+}
+
+impl PageQuery {
+    /// The version asked for.
+    pub(crate) fn version(&self) -> ApiResult<Option<u64>> {
+        self.ledger_version.as_deref().map(|text| parse("ledger_version", text)).transpose()
+    }
+
+    /// The start asked for.
+    pub(crate) fn start(&self) -> ApiResult<Option<u64>> {
+        self.start.as_deref().map(|text| parse("start", text)).transpose()
+    }
+
+    /// The limit asked for: 0 is refused, more than `max` means `max`.
+    pub(crate) fn limit(&self, default: u16, max: u16) -> ApiResult<usize> {
+        let limit = match &self.limit {
+            Some(text) => parse::<u16>("limit", text)?,
+            None => default,
+        };
+        if limit == 0 {
+            return Err(ApiError::invalid_input("limit is 0; ask for at least 1"));
+        }
+        Ok(usize::from(limit.min(max)))
+    }
+
+    /// Whether a flag is `true`.
+    pub(crate) fn flag(value: Option<&String>) -> bool {
+        value.is_some_and(|text| text == "true")
+    }
+}

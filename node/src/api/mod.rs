@@ -1,0 +1,106 @@
+//! The REST API, wire-compatible with what Aptos' SDKs use (docs/rest-api.md).
+//!
+//! Handlers parse, ask the [`Chain`](crate::chain::Chain) on a blocking thread, and render. Every answer carries the
+//! `X-Aptos-*` headers of the ledger it was read from; every error is `{message, error_code, vm_error_code}`.
+
+mod accounts;
+mod error;
+mod extract;
+mod faucet;
+mod ledger;
+mod limits;
+mod render;
+mod transactions;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+
+use crate::chain::Chain;
+pub(crate) use error::{ApiError, ApiResult};
+pub(crate) use faucet::router as faucet_router;
+pub(crate) use render::CommittedTransaction;
+
+/// What every handler gets.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiState {
+    /// The chain.
+    pub(crate) chain: Arc<Chain>,
+    /// Waiting requests, bounded.
+    pub(crate) waiters: Arc<tokio::sync::Semaphore>,
+}
+
+/// All routes of the API, under `/v1`.
+pub(crate) fn router(chain: Arc<Chain>) -> Router {
+    let state = ApiState { chain, waiters: Arc::new(tokio::sync::Semaphore::new(limits::WAITERS_MAX)) };
+    let routes = Router::new()
+        .route("/", get(ledger::info))
+        .route("/-/healthy", get(ledger::healthy))
+        .route("/accounts/{address}", get(accounts::account))
+        .route("/accounts/{address}/resources", get(accounts::resources))
+        .route("/accounts/{address}/resource/{tag}", get(accounts::resource))
+        .route("/accounts/{address}/modules", get(accounts::modules))
+        .route("/accounts/{address}/module/{name}", get(accounts::module))
+        .route("/accounts/{address}/balance/{asset}", get(accounts::balance))
+        .route("/accounts/{address}/transactions", get(accounts::transactions))
+        .route("/accounts/{address}/events/{creation_number}", get(accounts::events))
+        .route("/accounts/{address}/events/{tag}/{field}", get(accounts::events_by_field))
+        .route("/transactions", get(transactions::list).post(transactions::submit))
+        .route("/transactions/by_hash/{hash}", get(transactions::by_hash))
+        .route("/transactions/wait_by_hash/{hash}", get(transactions::wait_by_hash))
+        .route("/transactions/by_version/{version}", get(transactions::by_version))
+        .route("/transactions/simulate", post(transactions::simulate))
+        .route("/estimate_gas_price", get(transactions::estimate_gas_price))
+        .route("/view", post(view::view))
+        .route("/tables/{handle}/item", post(view::table_item))
+        .route("/blocks/by_height/{height}", get(ledger::block_by_height))
+        .route("/blocks/by_version/{version}", get(ledger::block_by_version))
+        .with_state(state.clone());
+    Router::new()
+        .nest("/v1", routes.clone())
+        .route("/v1/", get(ledger::info).with_state(state.clone()))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_route)
+        .layer(axum::middleware::from_fn_with_state(state, ledger_headers))
+        .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal_error("the handler panicked").into_response()))
+        .layer(CorsLayer::permissive())
+}
+
+async fn no_route(request: Request) -> ApiError {
+    ApiError::no_route(format!("no route for {} {}; docs/rest-api.md lists them", request.method(), request.uri().path()))
+}
+
+async fn ledger_headers(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let info = state.chain.ledger_info();
+    let values = [
+        ("x-aptos-chain-id", u64::from(info.chain_id.0)),
+        ("x-aptos-ledger-version", info.version.0),
+        ("x-aptos-ledger-oldest-version", 0),
+        ("x-aptos-ledger-timestampusec", info.timestamp_us),
+        ("x-aptos-epoch", info.epoch.0),
+        ("x-aptos-block-height", info.height.0),
+        ("x-aptos-oldest-block-height", 0),
+    ];
+    for (name, value) in values {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
+    }
+    response
+}
+
+/// Runs `work` on a blocking thread.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> ApiResult<T> + Send + 'static) -> ApiResult<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(ApiError::internal_error(format!("the request failed: {error}"))),
+    }
+}

@@ -1,0 +1,207 @@
+//! Taking transactions in, and saying what they would do.
+
+use std::time::{Duration, Instant};
+
+use noema_execution_api::{BlockContext, Outcome, PendingJob, StateView};
+use noema_executor::{EngineAnswers, ViewOutcome, read_account, read_balance};
+use noema_inference_api::{Job, JobClass};
+use noema_mempool::{AccountState, LedgerView, Rejection, SignatureVerifier, UnixSeconds, verify};
+use noema_state::DbView;
+use noema_types::{
+    Address, EntryFunction, Event, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag,
+};
+
+use super::{Chain, Found};
+use crate::api::{ApiError, ApiResult, CommittedTransaction};
+use crate::genesis::VALIDATOR_ADDRESS;
+use crate::producer::unix_now;
+
+/// Runs of a simulation or view, at most: each but the last ends with a question to a model.
+const RUNS_MAX: usize = 64;
+/// Time the faucet waits for its transaction.
+const COMMIT_WAIT: Duration = Duration::from_secs(30);
+
+struct PoolView<'a>(&'a DbView);
+
+impl LedgerView for PoolView<'_> {
+    fn account(&self, address: Address) -> Result<Option<AccountState>, String> {
+        let account = read_account(self.0, address).map_err(|error| error.to_string())?;
+        Ok(account.map(|account| AccountState {
+            sequence_number: account.sequence_number,
+            auth_key: account.auth_key,
+        }))
+    }
+
+    fn balance(&self, address: Address) -> Result<u64, String> {
+        read_balance(self.0, address).map_err(|error| error.to_string())
+    }
+}
+
+struct Signatures<'a>(&'a Chain);
+
+impl SignatureVerifier for Signatures<'_> {
+    fn verify_batch(&self, transactions: &[&SignedTransaction]) -> Vec<Result<(), String>> {
+        self.0.signatures.check_batch(transactions)
+    }
+}
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        let message = format!("Invalid transaction: {rejection}");
+        match &rejection {
+            Rejection::Full { .. } => Self::mempool_is_full(message),
+            Rejection::State(_) => Self::internal_error(message),
+            Rejection::InvalidUpdate { .. } => Self::invalid_transaction_update(message),
+            Rejection::Unsupported(_) | Rejection::OverLimit(_) => Self::invalid_input(message),
+            _ => match (rejection.status_code(), rejection.status_name()) {
+                (Some(code), Some(name)) => {
+                    Self::vm_error(format!("Invalid transaction: Type: Validation Code: {name}: {rejection}"), code)
+                }
+                _ => Self::invalid_input(message),
+            },
+        }
+    }
+}
+
+impl Chain {
+    /// Admits a transaction; submitting a known one again changes nothing.
+    pub(crate) fn submit(&self, transaction: SignedTransaction) -> ApiResult<()> {
+        if let Some(fault) = self.fault() {
+            return Err(ApiError::unavailable(format!("the node produces no blocks: {fault}")));
+        }
+        let now = UnixSeconds(unix_now().0 / 1_000);
+        let mut verdicts = verify(vec![transaction], &self.rules, now, &Signatures(self));
+        let verdict = verdicts.pop().unwrap_or(Err(Rejection::State("no verdict".to_owned())));
+        let admitted = verdict.and_then(|verified| {
+            let view = self.db.latest_view();
+            self.mempool.lock().admit(verified, now, &PoolView(&view))
+        });
+        let label = if admitted.is_ok() { "admitted" } else { "rejected" };
+        self.metrics.submissions.with_label_values(&[label]).inc();
+        admitted?;
+        Ok(())
+    }
+
+    /// Waits until a submitted transaction is in the ledger.
+    pub(crate) fn wait_committed(&self, hash: Hash) -> ApiResult<()> {
+        let start = Instant::now();
+        while start.elapsed() < COMMIT_WAIT {
+            match self.find(hash)? {
+                Some(Found::Committed(_)) => return Ok(()),
+                Some(Found::Pending(_)) => std::thread::sleep(Duration::from_millis(10)),
+                None => return Err(ApiError::internal_error(format!("transaction {hash} was discarded"))),
+            }
+        }
+        Err(ApiError::unavailable(format!("transaction {hash} was not committed in time")))
+    }
+
+    /// A price that the next block will take.
+    pub(crate) fn gas_price_estimate(&self) -> u64 {
+        crate::genesis::GAS_PRICE_ESTIMATE
+    }
+
+    fn next_context(&self) -> BlockContext {
+        let info = self.ledger_info();
+        BlockContext {
+            chain_id: self.chain_id,
+            epoch: info.epoch,
+            round: self.last_commit().round.next(),
+            height: info.height.next(),
+            timestamp_us: info.timestamp_us.max(unix_now().0 * 1_000),
+            proposer: VALIDATOR_ADDRESS,
+        }
+    }
+
+    /// Runs a transaction as the next block would, and changes nothing.
+    pub(crate) fn simulate(
+        &self,
+        mut transaction: SignedTransaction,
+        estimate_price: bool,
+        estimate_amount: bool,
+    ) -> ApiResult<CommittedTransaction> {
+        let view = self.db.latest_view();
+        if estimate_price {
+            transaction.raw.gas_unit_price = self.gas_price_estimate();
+        }
+        if estimate_amount {
+            let balance = read_balance(&view, transaction.fee_payer())?;
+            let affordable = balance / transaction.raw.gas_unit_price.max(1);
+            transaction.raw.max_gas_amount.0 = affordable.min(self.rules.gas.amount_max);
+        }
+        let context = self.next_context();
+        let outcome = self.until_answered(|answers| {
+            match self.vm.simulate(&view, answers, &context, &transaction) {
+                Ok(Outcome::Pending(job)) => Ok(Err(job)),
+                Ok(other) => Ok(Ok(other)),
+                Err(fault) => Err(ApiError::internal_error(fault.to_string())),
+            }
+        })?;
+        match outcome {
+            Outcome::Executed(output) => {
+                let transaction = Transaction::User(transaction);
+                Ok(CommittedTransaction {
+                    version: self.ledger_info().version.next(),
+                    info: TransactionInfo {
+                        transaction_hash: transaction.hash(),
+                        state_root: None,
+                        event_root: Event::root(&output.events),
+                        write_set_hash: output.write_set.hash(),
+                        gas_used: output.gas_used,
+                        status: output.status,
+                    },
+                    transaction,
+                    events: output.events,
+                    write_set: output.write_set,
+                    timestamp_us: context.timestamp_us,
+                    accumulator: Hash::ZERO,
+                })
+            }
+            Outcome::Discarded(reason) => {
+                let name = reason.status.name();
+                let text = format!("Invalid transaction: Type: Validation Code: {name}: {}", reason.message);
+                Err(ApiError::vm_error(text, reason.status.number()))
+            }
+            Outcome::Pending(job) => Err(ApiError::internal_error(format!("job {} was left open", job.id))),
+        }
+    }
+
+    /// Calls a view function.
+    pub(crate) fn view_function(
+        &self,
+        view: &dyn StateView,
+        call: &EntryFunction,
+        gas_max: u64,
+    ) -> ApiResult<Vec<(TypeTag, Vec<u8>)>> {
+        let context = self.next_context();
+        self.until_answered(|answers| match self.vm.view_function(view, answers, &context, call, gas_max) {
+            Ok(ViewOutcome::Returned(values)) => Ok(Ok(values)),
+            Ok(ViewOutcome::Pending(job)) => Ok(Err(job)),
+            Ok(ViewOutcome::Failed(reason)) => Err(ApiError::invalid_input(reason)),
+            Err(fault) => Err(ApiError::internal_error(fault.to_string())),
+        })
+    }
+
+    /// Runs `work` again and again, each time with one more answer.
+    fn until_answered<T>(
+        &self,
+        mut work: impl FnMut(&EngineAnswers) -> ApiResult<Result<T, PendingJob>>,
+    ) -> ApiResult<T> {
+        let answers = EngineAnswers::new(self.engine.clone());
+        for _ in 0..RUNS_MAX {
+            match work(&answers)? {
+                Ok(result) => return Ok(result),
+                Err(pending) => self.ask(&pending)?,
+            }
+        }
+        Err(ApiError::invalid_input(format!("the call asked models more than {RUNS_MAX} times")))
+    }
+
+    fn ask(&self, pending: &PendingJob) -> ApiResult<()> {
+        let job: Job = noema_types::decode("job", &pending.request)
+            .map_err(|error| ApiError::internal_error(error.to_string()))?;
+        let unavailable = |error: noema_inference_api::EngineError| ApiError::unavailable(error.to_string());
+        let id = self.engine.submit(&job, JobClass::Simulation).map_err(unavailable)?;
+        self.engine.wait(id).map_err(unavailable)?;
+        Ok(())
+    }
+}
