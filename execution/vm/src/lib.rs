@@ -30,6 +30,9 @@ mod types;
 mod verify;
 mod vm;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::{ExecError, TraceFrame, VmError};
 pub use limits::VmLimits;
 pub use session::{FunctionInfo, Savepoint, Session, SessionOutput};
