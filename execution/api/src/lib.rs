@@ -21,6 +21,7 @@ pub use gas::{
 pub use layout::{
     AnnotatedValue, BCS_VECTOR_LEN_MAX, BcsError, EnumLayout, MoveTypeLayout, StructLayout, VALUE_DEPTH_MAX,
 };
+pub use module_metadata::{ErrorDescription, MODULE_METADATA_KEY, ModuleMetadata};
 pub use native::{
     Counter, NativeArgs, NativeContext, NativeEnvironment, NativeError, NativeFunction, NativeHost, NativeResult,
     NativeState, NativeTable, PublishRequest, TableKey, TransactionContext,
