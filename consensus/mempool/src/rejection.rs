@@ -158,7 +158,7 @@ impl Rejection {
             Self::GasPriceTooLow { .. } => Some(15),
             Self::GasPriceTooHigh { .. } => Some(16),
             Self::BadChainId { .. } => Some(23),
-            Self::Unsupported(_) => Some(0),
+            Self::Unsupported(_) => Some(26),
             Self::InvalidUpdate { .. } | Self::Full { .. } | Self::State(_) => None,
         }
     }
@@ -180,6 +180,7 @@ impl Rejection {
             15 => "GAS_UNIT_PRICE_BELOW_MIN_BOUND",
             16 => "GAS_UNIT_PRICE_ABOVE_MAX_BOUND",
             23 => "BAD_CHAIN_ID",
+            26 => "FEATURE_UNDER_GATING",
             _ => "UNKNOWN_VALIDATION_STATUS",
         })
     }
