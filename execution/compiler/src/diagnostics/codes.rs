@@ -22,29 +22,19 @@ impl Code {
     /// Error for codes that begin with `E`, warning otherwise.
     #[must_use]
     pub fn severity(self) -> Severity {
-        if self.0.starts_with('E') {
-            Severity::Error
-        } else {
-            Severity::Warning
-        }
+        if self.0.starts_with('E') { Severity::Error } else { Severity::Warning }
     }
 
     /// One sentence on what the code means.
     #[must_use]
     pub fn explanation(self) -> &'static str {
-        TABLE
-            .iter()
-            .find(|(code, _)| *code == self)
-            .map_or("", |(_, explanation)| explanation)
+        TABLE.iter().find(|(code, _)| *code == self).map_or("", |(_, explanation)| explanation)
     }
 
     /// The code called `name`, in any case of letters.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        TABLE
-            .iter()
-            .map(|(code, _)| *code)
-            .find(|code| code.0.eq_ignore_ascii_case(name))
+        TABLE.iter().map(|(code, _)| *code).find(|code| code.0.eq_ignore_ascii_case(name))
     }
 }
 

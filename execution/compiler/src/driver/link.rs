@@ -1,0 +1,266 @@
+//! From the expanded program to binaries.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use noema_bytecode::Metadata;
+use noema_execution_api::module_metadata::MODULE_METADATA_KEY;
+
+use crate::diagnostics::{Diagnostic, Diagnostics, codes};
+use crate::emit::{Link, emit_module, emit_script};
+use crate::expand::ast::{ModuleIdent, Program};
+use crate::lower::{Codes, Op, acquires, lower};
+use crate::name::{FunKind, Globals, Vis, collect};
+use crate::typing::{DataId, FunId, ModId, check};
+
+use super::{CompiledScriptUnit, CompiledUnit, verify};
+
+/// Compiles a program; `None` after errors.
+pub(super) fn compile(
+    program: &Program,
+    diagnostics: &mut Diagnostics,
+) -> Option<(Vec<CompiledUnit>, Vec<CompiledScriptUnit>)> {
+    let mut globals = collect(program, diagnostics);
+    let bodies = check(program, &mut globals, diagnostics);
+    let codes = lower(&globals, &bodies, diagnostics);
+    if diagnostics.has_errors() {
+        return None;
+    }
+    let acquired = acquires(&globals, &codes);
+    check_acquires(&globals, &acquired, diagnostics);
+    let package_callers = package_callers(&globals, &codes);
+    let link = Link { globals: &globals, codes: &codes, acquires: &acquired, package_callers: &package_callers };
+    let mut modules = Vec::new();
+    let mut scripts = Vec::new();
+    for position in 0..globals.modules.len() {
+        let id = ModId(u32::try_from(position).expect("modules are few"));
+        if globals.module(id).is_script {
+            if globals.module(id).is_target {
+                scripts.extend(script_unit(&link, id, diagnostics));
+            }
+        } else {
+            modules.extend(module_unit(&link, id, diagnostics));
+        }
+    }
+    let modules = in_dependency_order(&globals, modules, diagnostics)?;
+    if diagnostics.has_errors() {
+        return None;
+    }
+    verify::verify(&modules, &scripts, diagnostics);
+    Some((modules, scripts))
+}
+
+fn module_unit(link: &Link<'_>, id: ModId, diagnostics: &mut Diagnostics) -> Option<CompiledUnit> {
+    let info = link.globals.module(id);
+    let (mut module, source_map) = emit_module(link, id, diagnostics);
+    let metadata = crate::metadata::describe(link.globals, id, diagnostics);
+    if !metadata.is_empty() {
+        match metadata.to_bytes() {
+            Ok(value) => module.metadata.push(Metadata { key: MODULE_METADATA_KEY.to_vec(), value }),
+            Err(error) => too_large(info.name.span, &error.to_string(), diagnostics),
+        }
+    }
+    let bytes = match module.serialize() {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            too_large(info.name.span, &error.to_string(), diagnostics);
+            return None;
+        }
+    };
+    Some(CompiledUnit {
+        ident: info.ident.clone(),
+        package: info.package.clone(),
+        is_target: info.is_target,
+        module,
+        bytes,
+        source_map,
+        metadata,
+        docs: crate::metadata::documentation(link.globals, id),
+    })
+}
+
+fn script_unit(link: &Link<'_>, id: ModId, diagnostics: &mut Diagnostics) -> Option<CompiledScriptUnit> {
+    let info = link.globals.module(id);
+    let (script, source_map) = emit_script(link, id, diagnostics)?;
+    match script.serialize() {
+        Ok(bytes) => {
+            let name = link.globals.function(*info.functions.first()?).name.value.clone();
+            Some(CompiledScriptUnit { name, script, bytes, source_map })
+        }
+        Err(error) => {
+            too_large(info.name.span, &error.to_string(), diagnostics);
+            None
+        }
+    }
+}
+
+fn too_large(span: crate::diagnostics::Span, problem: &str, diagnostics: &mut Diagnostics) {
+    diagnostics.push(
+        Diagnostic::new(codes::TOO_LARGE, span, format!("this module cannot be written: {problem}"))
+            .help("split the module"),
+    );
+}
+
+/// A written `acquires` list must name exactly what the function acquires.
+fn check_acquires(globals: &Globals, acquired: &BTreeMap<FunId, BTreeSet<DataId>>, diagnostics: &mut Diagnostics) {
+    let empty = BTreeSet::new();
+    for (position, info) in globals.functions.iter().enumerate() {
+        let id = FunId(u32::try_from(position).expect("functions are fewer than 2^32"));
+        let (Some(written), FunKind::Plain | FunKind::Native) = (&info.acquires, info.kind) else { continue };
+        let inferred = acquired.get(&id).unwrap_or(&empty);
+        let names = || {
+            inferred.iter().map(|data| globals.datatype(*data).name.value.to_string()).collect::<Vec<_>>().join(", ")
+        };
+        let mut seen = BTreeSet::new();
+        for (data, span) in written {
+            if !seen.insert(*data) {
+                diagnostics.push(Diagnostic::new(codes::BAD_ACQUIRES, *span, "this struct is listed twice"));
+            } else if !inferred.contains(data) {
+                let name = &globals.datatype(*data).name.value;
+                diagnostics.push(
+                    Diagnostic::new(codes::BAD_ACQUIRES, *span, format!("the function does not acquire `{name}`"))
+                        .note("only borrow_global, borrow_global_mut and move_from, and calls that do so, acquire")
+                        .help("remove it, or leave the whole list out: it is inferred"),
+                );
+            }
+        }
+        for data in inferred.difference(&seen) {
+            let name = &globals.datatype(*data).name.value;
+            diagnostics.push(
+                Diagnostic::new(
+                    codes::BAD_ACQUIRES,
+                    info.name.span,
+                    format!("`{}` acquires `{name}`, which its list leaves out", info.name.value),
+                )
+                .help(format!("write `acquires {}`, or leave the whole list out: it is inferred", names())),
+            );
+        }
+    }
+}
+
+/// Who calls the `public(package)` functions of each module.
+fn package_callers(globals: &Globals, codes: &Codes) -> BTreeMap<ModId, BTreeSet<ModuleIdent>> {
+    let mut callers: BTreeMap<ModId, BTreeSet<ModuleIdent>> = BTreeMap::new();
+    for (caller, code) in codes {
+        let module = globals.function(*caller).module;
+        for ins in &code.ops {
+            if let Op::Call(callee, _) = &ins.op {
+                let info = globals.function(*callee);
+                if info.vis == Vis::Package && info.module != module {
+                    callers.entry(info.module).or_default().insert(globals.module(module).ident.clone());
+                }
+            }
+        }
+    }
+    callers
+}
+
+/// Puts dependencies first; reports circles, and friends that the module depends on.
+fn in_dependency_order(
+    globals: &Globals,
+    units: Vec<CompiledUnit>,
+    diagnostics: &mut Diagnostics,
+) -> Option<Vec<CompiledUnit>> {
+    let positions: BTreeMap<ModuleIdent, usize> =
+        units.iter().enumerate().map(|(position, unit)| (unit.ident.clone(), position)).collect();
+    let edges: Vec<Vec<usize>> = units
+        .iter()
+        .map(|unit| {
+            unit.module
+                .immediate_dependencies()
+                .filter_map(|id| {
+                    let ident = ModuleIdent { address: id.address, name: id.name.as_str().into() };
+                    positions.get(&ident).copied()
+                })
+                .collect()
+        })
+        .collect();
+    let mut order = Order { edges: &edges, state: vec![Mark::New; units.len()], sorted: Vec::new(), path: Vec::new() };
+    for start in 0..units.len() {
+        if let Some(circle) = order.visit(start) {
+            let names: Vec<String> = circle.iter().map(|position| format!("`{}`", units[*position].ident)).collect();
+            let span = module_span(globals, &units[circle[0]].ident);
+            diagnostics.push(
+                Diagnostic::new(codes::MODULE_CYCLE, span, format!("modules depend on each other: {}", names.join(" → ")))
+                    .help("move what both need into a third module"),
+            );
+            return None;
+        }
+    }
+    check_friend_edges(globals, &units, &edges, &positions, diagnostics);
+    let mut units: Vec<Option<CompiledUnit>> = units.into_iter().map(Some).collect();
+    Some(order.sorted.iter().filter_map(|position| units[*position].take()).collect())
+}
+
+fn module_span(globals: &Globals, ident: &ModuleIdent) -> crate::diagnostics::Span {
+    globals.module_ids.get(ident).map(|id| globals.module(*id).name.span).unwrap_or_default()
+}
+
+fn check_friend_edges(
+    globals: &Globals,
+    units: &[CompiledUnit],
+    edges: &[Vec<usize>],
+    positions: &BTreeMap<ModuleIdent, usize>,
+    diagnostics: &mut Diagnostics,
+) {
+    for (position, unit) in units.iter().enumerate() {
+        let Some(id) = globals.module_ids.get(&unit.ident) else { continue };
+        let friends = &globals.module(*id).friends;
+        if friends.is_empty() {
+            continue;
+        }
+        let mut reached = BTreeSet::new();
+        let mut work = vec![position];
+        while let Some(next) = work.pop() {
+            work.extend(edges[next].iter().filter(|dependency| reached.insert(**dependency)));
+        }
+        for (friend, span) in friends {
+            if positions.get(friend).is_some_and(|friend| reached.contains(friend)) {
+                diagnostics.push(
+                    Diagnostic::new(codes::BAD_FRIEND, *span, format!("`{}` depends on its friend `{friend}`", unit.ident))
+                        .help("a friend calls this module, so this module cannot use it"),
+                );
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+struct Order<'a> {
+    edges: &'a [Vec<usize>],
+    state: Vec<Mark>,
+    sorted: Vec<usize>,
+    path: Vec<usize>,
+}
+
+impl Order<'_> {
+    /// Visits a module and what it depends on; a circle if there is one.
+    fn visit(&mut self, position: usize) -> Option<Vec<usize>> {
+        match self.state[position] {
+            Mark::Done => return None,
+            Mark::Open => {
+                let start = self.path.iter().position(|known| *known == position).unwrap_or(0);
+                let mut circle = self.path[start..].to_vec();
+                circle.push(position);
+                return Some(circle);
+            }
+            Mark::New => {}
+        }
+        self.state[position] = Mark::Open;
+        self.path.push(position);
+        for next in &self.edges[position] {
+            if let Some(circle) = self.visit(*next) {
+                return Some(circle);
+            }
+        }
+        self.path.pop();
+        self.state[position] = Mark::Done;
+        self.sorted.push(position);
+        None
+    }
+}

@@ -1,0 +1,133 @@
+//! Checks types and writes out what the source leaves implicit.
+//!
+//! Guaranteed of the result if no error was reported: every expression has a closed type over the function's own type
+//! parameters; borrows, freezes and dereferences are explicit; literals fit their types; abilities that a use needs are
+//! there. What depends on the flow of control (locals without a value, values without `drop` left over, conflicting
+//! borrows) is decided later, on the lowered code.
+
+mod call;
+mod check;
+mod constants;
+mod control;
+mod declarations;
+mod exp;
+mod hir;
+mod infer;
+mod pattern;
+mod place;
+mod ty;
+
+use std::collections::BTreeMap;
+
+pub use exp::CODELESS_ABORT;
+pub use hir::{
+    Arm, Body, Builtin, Exp, ExpKind, FieldRef, FieldsOf, For, JumpId, LValue, Lambda, Local, LocalId, Match, Pat, Stmt,
+    Usage, Value,
+};
+pub use ty::{ConstId, DataId, FunId, Int, ModId, Ty};
+
+use crate::diagnostics::{Diagnostic, Diagnostics, codes};
+use crate::expand::ast::{Annotated, Program};
+use crate::name::{FunKind, Globals, Scope};
+use crate::parse::ast;
+
+use check::Checker;
+
+/// The bodies of all functions that have one.
+pub type Bodies = BTreeMap<FunId, Body>;
+
+/// Checks declarations, computes constants, checks bodies.
+pub fn check(program: &Program, globals: &mut Globals, diagnostics: &mut Diagnostics) -> Bodies {
+    declarations::check(globals, diagnostics);
+    constants::compute(program, globals, diagnostics);
+    let mut bodies = Bodies::new();
+    for position in 0..globals.functions.len() {
+        let id = FunId(u32::try_from(position).expect("functions are fewer than 2^32"));
+        let info = globals.function(id);
+        if matches!(info.kind, FunKind::Native | FunKind::Macro) {
+            continue;
+        }
+        let function = &function_ast(program, globals, id).item;
+        if let Some(body) = check_function(globals, diagnostics, id, function) {
+            bodies.insert(id, body);
+        }
+    }
+    bodies
+}
+
+/// The members of a module or script as parsed.
+fn members<'p>(program: &'p Program, globals: &Globals, module: ModId) -> Members<'p> {
+    let info = globals.module(module);
+    if info.is_script {
+        let script = &program.scripts[module.0 as usize - program.modules.len()];
+        return Members { functions: std::slice::from_ref(&script.function), constants: &script.constants };
+    }
+    let module = &program.modules[&info.ident];
+    Members { functions: &module.functions, constants: &module.constants }
+}
+
+struct Members<'p> {
+    functions: &'p [Annotated<ast::Function>],
+    constants: &'p [Annotated<ast::Constant>],
+}
+
+fn function_ast<'p>(program: &'p Program, globals: &Globals, id: FunId) -> &'p Annotated<ast::Function> {
+    let info = globals.function(id);
+    &members(program, globals, info.module).functions[info.position]
+}
+
+fn check_function(
+    globals: &Globals,
+    diagnostics: &mut Diagnostics,
+    id: FunId,
+    function: &ast::Function,
+) -> Option<Body> {
+    let ast::FunctionBody::Block(block) = &function.body else { return None };
+    let info = globals.function(id);
+    let scope = Scope::new(info.module, info.type_param_names());
+    let errors_before = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let mut checker = Checker::new(globals, diagnostics, scope, info.result.clone());
+    checker.param_abilities = info.constraints();
+    for (param, (name, ty)) in function.params.iter().zip(&info.params) {
+        let known = checker.lookup(&name.value).map(|id| checker.locals[id.0 as usize].span);
+        if let (Some(first), false) = (known, name.value == "_") {
+            checker.push(
+                Diagnostic::new(codes::DUPLICATE_NAME, name.span, format!("the parameter `{}` is declared twice", name.value))
+                    .secondary(first, "first declared here"),
+            );
+        }
+        checker.declare(name, ty.clone(), param.mutable.is_some());
+    }
+    let body = checker.block(None, block, Some(&info.result), block.span);
+    let mut body = if body.ty == Ty::Never {
+        body
+    } else if matches!(&body.kind, ExpKind::Block(_, _, Some(_))) {
+        coerce_result(&mut checker, body, &info.result)
+    } else {
+        checker.coerce(body, &info.result, "the function's body")
+    };
+    checker.finish(&mut body);
+    let locals = std::mem::take(&mut checker.locals);
+    let module = globals.module(info.module);
+    if module.is_target {
+        for (position, local) in locals.iter().enumerate() {
+            if !local.is_used {
+                let what = if position < function.params.len() { "parameter" } else { "local" };
+                diagnostics.push(
+                    Diagnostic::new(codes::UNUSED_LOCAL, local.span, format!("the {what} `{}` is never used", local.name))
+                        .help(format!("name it `_{}` or remove it", local.name)),
+                );
+            }
+        }
+    }
+    declarations::check_body_types(globals, diagnostics, id, &locals);
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    (errors == errors_before).then_some(Body { params: function.params.len(), locals, exp: body })
+}
+
+/// Fits the last expression of a body to the result type, so that messages point at it and not at the whole body.
+fn coerce_result(checker: &mut Checker<'_>, body: Exp, result: &Ty) -> Exp {
+    let Exp { kind: ExpKind::Block(label, statements, Some(last)), span, .. } = body else { return body };
+    let last = checker.coerce(*last, result, "the function's result");
+    Exp::new(ExpKind::Block(label, statements, Some(Box::new(last))), result.clone(), span)
+}
