@@ -1,0 +1,15 @@
+//! Named limits of the state.
+
+/// Values in one generation of the cache, at most; there are two.
+pub const CACHE_ENTRIES_MAX: usize = 100_000;
+
+/// Bytes of values in one generation of the cache, at most; there are two.
+pub const CACHE_BYTES_MAX: usize = 64 << 20;
+
+/// Items of one page of a listing, at most.
+pub const PAGE_ITEMS_MAX: usize = 10_000;
+
+/// Nested containers in what the database stores, at most: transactions and their wrappers.
+pub const STORED_DEPTH_MAX: usize = 64;
+
+const _: () = assert!(STORED_DEPTH_MAX > noema_types::limits::BCS_DEPTH_MAX);
