@@ -54,10 +54,7 @@ impl Diagnostic {
     /// A diagnostic at `span`.
     pub fn new(code: Code, span: Span, message: impl Into<String>) -> Self {
         let mut diagnostic = Self::without_place(code, message);
-        diagnostic.primary = Some(Label {
-            span,
-            message: String::new(),
-        });
+        diagnostic.primary = Some(Label { span, message: String::new() });
         diagnostic
     }
 
@@ -87,10 +84,7 @@ impl Diagnostic {
     /// A further place.
     #[must_use]
     pub fn secondary(mut self, span: Span, message: impl Into<String>) -> Self {
-        self.secondary.push(Label {
-            span,
-            message: message.into(),
-        });
+        self.secondary.push(Label { span, message: message.into() });
         self
     }
 
@@ -111,10 +105,7 @@ impl Diagnostic {
     /// A change of text that mends it.
     #[must_use]
     pub fn suggest(mut self, span: Span, replacement: impl Into<String>) -> Self {
-        self.suggestion = Some(Suggestion {
-            span,
-            replacement: replacement.into(),
-        });
+        self.suggestion = Some(Suggestion { span, replacement: replacement.into() });
         self
     }
 
@@ -188,7 +179,9 @@ impl Diagnostics {
         let mut sorted: Vec<&Diagnostic> = self.entries.iter().collect();
         sorted.sort_by_key(|diagnostic| (diagnostic.span().map(|span| (span.file, span.start)), diagnostic.severity));
         sorted.dedup_by(|next, kept| {
-            next.code == kept.code && next.span() == kept.span() && (next.span().is_some() || next.message == kept.message)
+            next.code == kept.code
+                && next.span() == kept.span()
+                && (next.span().is_some() || next.message == kept.message)
         });
         sorted
     }

@@ -29,10 +29,7 @@ impl Files {
     /// Adds a file; ids count up from zero.
     pub fn add(&mut self, path: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
         let id = FileId(u32::try_from(self.entries.len()).expect("fewer than 2^32 files fit in memory"));
-        self.entries.push(File {
-            path: path.into(),
-            text: text.into(),
-        });
+        self.entries.push(File { path: path.into(), text: text.into() });
         id
     }
 
@@ -51,9 +48,7 @@ impl Files {
     /// The text a span covers, empty if it lies outside of its file.
     #[must_use]
     pub fn text(&self, span: Span) -> &str {
-        self.get(span.file)
-            .and_then(|file| file.text.get(span.start as usize..span.end as usize))
-            .unwrap_or_default()
+        self.get(span.file).and_then(|file| file.text.get(span.start as usize..span.end as usize)).unwrap_or_default()
     }
 
     /// All files in the order of their ids.
@@ -71,9 +66,6 @@ impl Files {
         }
         let before = &entry.text[..end];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (
-            before.matches('\n').count() + 1,
-            before[line_start..].chars().count() + 1,
-        )
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 }

@@ -7,6 +7,7 @@ pub mod codes;
 mod diagnostic;
 mod files;
 mod render;
+mod similar;
 mod span;
 #[cfg(test)]
 mod tests;
@@ -14,4 +15,5 @@ mod tests;
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
 pub use files::{File, Files};
+pub(crate) use similar::is_near;
 pub use span::{FileId, Name, Span, Spanned, Symbol};

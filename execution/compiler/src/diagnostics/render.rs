@@ -34,10 +34,7 @@ impl Diagnostics {
     /// All messages as people read them, in the order of [`Diagnostics::sorted`].
     #[must_use]
     pub fn render(&self, files: &Files, colour: bool) -> String {
-        let mut sources = Sources {
-            files,
-            loaded: BTreeMap::new(),
-        };
+        let mut sources = Sources { files, loaded: BTreeMap::new() };
         let mut output = String::new();
         for diagnostic in self.sorted() {
             output.push_str(&render_one(diagnostic, &mut sources, colour));
@@ -49,10 +46,7 @@ impl Diagnostics {
     /// All messages as one JSON array. Lines and columns count from 1, bytes from 0.
     #[must_use]
     pub fn to_json(&self, files: &Files) -> Value {
-        self.sorted()
-            .into_iter()
-            .map(|diagnostic| diagnostic.to_json(files))
-            .collect()
+        self.sorted().into_iter().map(|diagnostic| diagnostic.to_json(files)).collect()
     }
 }
 
@@ -60,10 +54,7 @@ impl Diagnostic {
     /// The message as people read it.
     #[must_use]
     pub fn render(&self, files: &Files, colour: bool) -> String {
-        let mut sources = Sources {
-            files,
-            loaded: BTreeMap::new(),
-        };
+        let mut sources = Sources { files, loaded: BTreeMap::new() };
         render_one(self, &mut sources, colour)
     }
 
@@ -129,11 +120,7 @@ fn render_one(diagnostic: &Diagnostic, sources: &mut Sources<'_>, colour: bool) 
     };
     let mark = |label: &super::Label, colour: ariadne::Color| {
         let mark = Mark::new(place(label.span)).with_color(colour);
-        if label.message.is_empty() {
-            mark.with_message("here")
-        } else {
-            mark.with_message(&label.message)
-        }
+        if label.message.is_empty() { mark.with_message("here") } else { mark.with_message(&label.message) }
     };
     let mut report = Report::build(kind, place(primary.span))
         .with_config(config)
@@ -169,14 +156,14 @@ fn render_plain(diagnostic: &Diagnostic) -> String {
     let mut output = format!(
         "[{}] {}: {}\n",
         diagnostic.code,
-        severity_name(diagnostic.severity),
+        if diagnostic.is_error() { "Error" } else { "Warning" },
         diagnostic.message
     );
     for note in &diagnostic.notes {
-        output.push_str(&format!("  note: {note}\n"));
+        output.push_str(&format!("  Note: {note}\n"));
     }
     if let Some(help) = &diagnostic.help {
-        output.push_str(&format!("  help: {help}\n"));
+        output.push_str(&format!("  Help: {help}\n"));
     }
     output
 }

@@ -31,21 +31,13 @@ impl Span {
         if self.file != other.file {
             return self;
         }
-        Self {
-            file: self.file,
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        Self { file: self.file, start: self.start.min(other.start), end: self.end.max(other.end) }
     }
 
     /// The empty range just behind this one.
     #[must_use]
     pub const fn after(self) -> Self {
-        Self {
-            file: self.file,
-            start: self.end,
-            end: self.end,
-        }
+        Self { file: self.file, start: self.end, end: self.end }
     }
 }
 
@@ -66,10 +58,7 @@ impl<T> Spanned<T> {
 
     /// Keeps the place and replaces the value.
     pub fn map<U>(self, function: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned {
-            value: function(self.value),
-            span: self.span,
-        }
+        Spanned { value: function(self.value), span: self.span }
     }
 }
 

@@ -7,7 +7,7 @@ use super::ast::{
     NamedAddresses, TestAttribute,
 };
 use super::uses::resolve_address;
-use crate::diagnostics::{Diagnostic, Diagnostics, Name, Span, Spanned, Symbol, codes};
+use crate::diagnostics::{Diagnostic, Diagnostics, Name, Span, Spanned, Symbol, codes, is_near};
 use crate::parse::ast::{
     Address, AddressSpecifier, Attribute, AttributeArgs, AttributeValue, Function, FunctionBody, FunctionKind, Literal,
     Param, Path, PathHead, TypeKind,
@@ -74,9 +74,7 @@ const ALLOW: &[&str] = &["allow", "lint_allow", "lint::skip", "lint::allow"];
 
 /// `true` for test functions.
 pub(super) fn is_test(written: &[Attribute]) -> bool {
-    written
-        .iter()
-        .any(|attribute| matches!(attribute.name.value.as_str(), "test" | "random_test" | "rand_test"))
+    written.iter().any(|attribute| matches!(attribute.name.value.as_str(), "test" | "random_test" | "rand_test"))
 }
 
 /// `true` if `name` is among the attribute's arguments.
@@ -138,10 +136,7 @@ impl<'a> Scope<'a> {
         match segments {
             [only] => {
                 let name = name_of(&only.head)?;
-                Some(self.modules.get(&name).cloned().unwrap_or(ModuleIdent {
-                    address: self.own.address,
-                    name,
-                }))
+                Some(self.modules.get(&name).cloned().unwrap_or(ModuleIdent { address: self.own.address, name }))
             }
             [address, module] => {
                 let specifier = match &address.head {
@@ -149,10 +144,7 @@ impl<'a> Scope<'a> {
                     PathHead::Address(value) => AddressSpecifier::Numeric(*value),
                 };
                 let address = resolve_address(&Spanned::new(specifier, address.span), self.addresses, diagnostics)?;
-                Some(ModuleIdent {
-                    address,
-                    name: name_of(&module.head)?,
-                })
+                Some(ModuleIdent { address, name: name_of(&module.head)? })
             }
             _ => {
                 diagnostics.push(
@@ -232,11 +224,7 @@ impl Reader<'_> {
         let wanted: Vec<&str> = targets.iter().map(|target| target.describe()).collect();
         self.bad(
             attribute.span,
-            &format!(
-                "`{name}` applies to {}, not to {}",
-                wanted.join(" and "),
-                self.target.describe()
-            ),
+            &format!("`{name}` applies to {}, not to {}", wanted.join(" and "), self.target.describe()),
         );
         false
     }
@@ -247,19 +235,13 @@ impl Reader<'_> {
             "test_only" => attributes.test_only = true,
             "test" => {
                 attributes.test_only = true;
-                attributes.test = Some(TestAttribute {
-                    signers: self.signers(attribute),
-                    span,
-                });
+                attributes.test = Some(TestAttribute { signers: self.signers(attribute), span });
             }
             "expected_failure" => attributes.expected_failure = self.expected_failure(attribute).map(|one| (one, span)),
             "view" => attributes.view = Some(span),
             "event" => attributes.event = Some(span),
             "error" => {
-                attributes.error = Some(ErrorAttribute {
-                    code: self.error_code(attribute),
-                    span,
-                });
+                attributes.error = Some(ErrorAttribute { code: self.error_code(attribute), span });
             }
             "resource_group" => match self.argument_path(attribute, "scope") {
                 Some(path) => attributes.resource_group = Some((Symbol::from(path.to_string()), span)),
@@ -283,20 +265,18 @@ impl Reader<'_> {
     }
 
     fn warn_unknown(&mut self, name: &str, span: Span) {
-        let is_known = FREE.contains(&name) || PLACED.iter().any(|(placed, _)| *placed == name) || name.starts_with("lint::");
+        let is_known =
+            FREE.contains(&name) || PLACED.iter().any(|(placed, _)| *placed == name) || name.starts_with("lint::");
         let Some(warned) = &mut self.warned else { return };
         if is_known || !warned.insert(Symbol::from(name)) {
             return;
         }
-        let mut diagnostic = Diagnostic::new(
-            codes::UNKNOWN_ATTRIBUTE,
-            span,
-            format!("unknown attribute `{name}` is ignored"),
-        )
-        .note("this is said once per attribute name")
-        .help("for attributes of your own tools write `#[ext(..)]`");
+        let mut diagnostic =
+            Diagnostic::new(codes::UNKNOWN_ATTRIBUTE, span, format!("unknown attribute `{name}` is ignored"))
+                .note("this is said once per attribute name")
+                .help("for attributes of your own tools write `#[ext(..)]`");
         let near = PLACED.iter().map(|(placed, _)| *placed).chain(FREE.iter().copied());
-        if let Some(near) = near.into_iter().find(|known| is_similar(known, name)) {
+        if let Some(near) = near.into_iter().find(|known| is_near(name, known)) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?")).suggest(span, near);
         }
         self.diagnostics.push(diagnostic);
@@ -355,7 +335,8 @@ impl Reader<'_> {
             match address {
                 Some(address) => signers.push((argument.name.clone(), address)),
                 None => {
-                    let diagnostic = Diagnostic::new(codes::BAD_TEST, argument.span, "a test's signer is given as `name = @0x1`");
+                    let diagnostic =
+                        Diagnostic::new(codes::BAD_TEST, argument.span, "a test's signer is given as `name = @0x1`");
                     self.diagnostics.push(diagnostic);
                 }
             }
@@ -374,13 +355,8 @@ impl Reader<'_> {
         for argument in list {
             self.failure_argument(argument, &mut found)?;
         }
-        let kinds = [
-            found.abort_code.is_some(),
-            found.arithmetic,
-            found.vector,
-            found.out_of_gas,
-            found.major.is_some(),
-        ];
+        let kinds =
+            [found.abort_code.is_some(), found.arithmetic, found.vector, found.out_of_gas, found.major.is_some()];
         if kinds.iter().filter(|kind| **kind).count() != 1 {
             self.bad(
                 attribute.span,
@@ -399,18 +375,11 @@ impl Reader<'_> {
         Some(if found.arithmetic {
             ExpectedFailure::Arithmetic { location }
         } else if found.vector {
-            ExpectedFailure::Vector {
-                minor_status: found.minor,
-                location,
-            }
+            ExpectedFailure::Vector { minor_status: found.minor, location }
         } else if found.out_of_gas {
             ExpectedFailure::OutOfGas { location }
         } else {
-            ExpectedFailure::Status {
-                major: found.major?,
-                minor_status: found.minor,
-                location,
-            }
+            ExpectedFailure::Status { major: found.major?, minor_status: found.minor, location }
         })
     }
 
@@ -455,10 +424,7 @@ impl Reader<'_> {
                 found.location = Some(self.scope.module(path, self.diagnostics)?);
             }
             (name, _) => {
-                self.bad(
-                    argument.span,
-                    &format!("`{name}` is no argument of `expected_failure`, or lacks its value"),
-                );
+                self.bad(argument.span, &format!("`{name}` is no argument of `expected_failure`, or lacks its value"));
                 return None;
             }
         }
@@ -503,10 +469,7 @@ fn arguments(attribute: &Attribute) -> &[Attribute] {
 
 fn number_of(value: &AttributeValue) -> Option<u64> {
     match value {
-        AttributeValue::Literal(Spanned {
-            value: Literal::Number { value, .. },
-            ..
-        }) => u64::try_from(*value).ok(),
+        AttributeValue::Literal(Spanned { value: Literal::Number { value, .. }, .. }) => u64::try_from(*value).ok(),
         _ => None,
     }
 }
@@ -522,19 +485,12 @@ fn collect_names(attribute: &Attribute, names: &mut Vec<Name>) {
     }
 }
 
-/// The same letters but for one.
-fn is_similar(known: &str, name: &str) -> bool {
-    let common = known.bytes().zip(name.bytes()).take_while(|(a, b)| a == b).count();
-    let (rest, wanted) = (&name.as_bytes()[common..], &known.as_bytes()[common..]);
-    let tail = |text: &[u8]| text.get(1..).map(<[u8]>::to_vec);
-    tail(rest).as_deref() == Some(wanted) || tail(wanted).as_deref() == Some(rest) || (tail(rest).is_some() && tail(rest) == tail(wanted))
-}
-
 /// A test is a plain function; its `#[test(..)]` gives every parameter, and each is a signer or a reference to one.
 pub(super) fn check_test(function: &Annotated<Function>, diagnostics: &mut Diagnostics) {
     let Some(test) = &function.attributes.test else { return };
     let item = &function.item;
-    let plain = item.kind == FunctionKind::Plain && item.type_params.is_empty() && matches!(item.body, FunctionBody::Block(_));
+    let plain =
+        item.kind == FunctionKind::Plain && item.type_params.is_empty() && matches!(item.body, FunctionBody::Block(_));
     if !plain {
         diagnostics.push(Diagnostic::new(
             codes::BAD_TEST,

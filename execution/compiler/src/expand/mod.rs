@@ -23,7 +23,8 @@ use crate::parse::ast::{
 };
 
 use ast::{
-    Annotated, Attributes, Edition, ExpandedFriend, ExpandedModule, ExpandedScript, ModuleIdent, NamedAddresses, Program,
+    Annotated, Attributes, Edition, ExpandedFriend, ExpandedModule, ExpandedScript, ModuleIdent, NamedAddresses,
+    Program,
 };
 pub use uses::{expand_use, resolve_address};
 
@@ -45,12 +46,7 @@ pub struct PackageUnits {
 /// Flattens `packages` into one program. `test` keeps tests and what is `#[test_only]`.
 #[must_use]
 pub fn expand(packages: Vec<PackageUnits>, test: bool, diagnostics: &mut Diagnostics) -> Program {
-    let mut expander = Expander {
-        test,
-        program: Program::default(),
-        warned: BTreeSet::new(),
-        diagnostics,
-    };
+    let mut expander = Expander { test, program: Program::default(), warned: BTreeSet::new(), diagnostics };
     for package in packages {
         expander.package(package);
     }
@@ -154,10 +150,7 @@ impl Expander<'_> {
         let Some(address) = resolve_address(address, &context.addresses, self.diagnostics) else {
             return;
         };
-        let ident = ModuleIdent {
-            address,
-            name: module.name.value.clone(),
-        };
+        let ident = ModuleIdent { address, name: module.name.value.clone() };
         if self.is_duplicate(&ident, module.name.span) {
             return;
         }
@@ -211,10 +204,7 @@ impl Expander<'_> {
         let mut sorted = Sorted::new(script.members);
         sorted.functions.retain(|function| !self.is_excluded(&function.attributes));
         let uses = self.uses(context, sorted.uses);
-        let ident = ModuleIdent {
-            address: Address::ZERO,
-            name: Symbol::from("<script>"),
-        };
+        let ident = ModuleIdent { address: Address::ZERO, name: Symbol::from("<script>") };
         let scope = attributes::Scope::new(&ident, &uses, &context.addresses);
         let misplaced = sorted
             .structs
@@ -273,27 +263,27 @@ impl Expander<'_> {
                 continue;
             };
             if expanded.insert(module.clone(), friend.span).is_none() {
-                ordered.push(ExpandedFriend {
-                    module,
-                    span: friend.span,
-                });
+                ordered.push(ExpandedFriend { module, span: friend.span });
             }
         }
         ordered
     }
 
     /// Members that the mode keeps, with their attributes read.
-    fn annotated<T: Attributed>(&mut self, context: &Context, scope: &attributes::Scope<'_>, items: Vec<T>) -> Vec<Annotated<T>> {
+    fn annotated<T: Attributed>(
+        &mut self,
+        context: &Context,
+        scope: &attributes::Scope<'_>,
+        items: Vec<T>,
+    ) -> Vec<Annotated<T>> {
         let mut annotated = Vec::with_capacity(items.len());
         for item in items {
             let written = item.written();
             if self.is_excluded(written) || (!context.is_target && attributes::is_test(written)) {
                 continue;
             }
-            annotated.push(Annotated {
-                attributes: self.attributes(context, scope, written.to_vec(), T::TARGET),
-                item,
-            });
+            annotated
+                .push(Annotated { attributes: self.attributes(context, scope, written.to_vec(), T::TARGET), item });
         }
         annotated
     }
@@ -306,13 +296,7 @@ impl Expander<'_> {
         target: attributes::Target,
     ) -> Attributes {
         let warned = context.is_target.then_some(&mut self.warned);
-        attributes::Reader {
-            scope,
-            target,
-            warned,
-            diagnostics: self.diagnostics,
-        }
-        .read(written)
+        attributes::Reader { scope, target, warned, diagnostics: self.diagnostics }.read(written)
     }
 
     /// `true` for what the mode leaves out.
@@ -327,13 +311,10 @@ impl Expander<'_> {
 
     /// `friend` and `public(package)` do not mix.
     fn check_friends(&mut self, module: &ExpandedModule) {
-        let package = module
-            .functions
-            .iter()
-            .find_map(|function| match function.item.visibility {
-                Visibility::Package(span) => Some(span),
-                _ => None,
-            });
+        let package = module.functions.iter().find_map(|function| match function.item.visibility {
+            Visibility::Package(span) => Some(span),
+            _ => None,
+        });
         let friend = module.friends.first().map(|friend| friend.span).or_else(|| {
             module.functions.iter().find_map(|function| match function.item.visibility {
                 Visibility::Friend(span) => Some(span),

@@ -7,7 +7,7 @@ use super::ast::{ExpandedModule, ExpandedScript};
 use crate::diagnostics::{Diagnostic, Diagnostics, Span, codes};
 use crate::parse::ast::{
     AssignTarget, AssignTargetKind, Block, Constant, Enum, Exp, ExpKind, Fields, Function, FunctionBody, FunctionKind,
-    IntType, Literal, Pattern, PatternKind, Path, Statement, StatementKind, Struct, Type, TypeKind, UnaryOp,
+    IntType, Literal, Path, Pattern, PatternKind, Statement, StatementKind, Struct, Type, TypeKind, UnaryOp,
 };
 
 pub(super) fn module(module: &ExpandedModule, diagnostics: &mut Diagnostics) {
@@ -30,9 +30,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn refuse(&mut self, span: Span, what: &str, help: &str) {
-        self.diagnostics.push(
-            Diagnostic::new(codes::NOT_COMPILED_YET, span, format!("{what} are not compiled yet")).help(help),
-        );
+        self.diagnostics
+            .push(Diagnostic::new(codes::NOT_COMPILED_YET, span, format!("{what} are not compiled yet")).help(help));
     }
 
     fn signed(&mut self, span: Span) {
@@ -139,7 +138,9 @@ impl Walk<'_> {
 
     fn pattern(&mut self, pattern: &Pattern) {
         match &pattern.kind {
-            PatternKind::Tuple(patterns) | PatternKind::Or(patterns) => patterns.iter().for_each(|one| self.pattern(one)),
+            PatternKind::Tuple(patterns) | PatternKind::Or(patterns) => {
+                patterns.iter().for_each(|one| self.pattern(one))
+            }
             PatternKind::Named { path, fields, .. } => {
                 self.path(path);
                 fields.iter().for_each(|field| self.pattern(&field.pattern));
@@ -156,11 +157,7 @@ impl Walk<'_> {
     }
 
     fn literal(&mut self, literal: &Literal, span: Span) {
-        if let Literal::Number {
-            suffix: Some(IntType::Signed(_)),
-            ..
-        } = literal
-        {
+        if let Literal::Number { suffix: Some(IntType::Signed(_)), .. } = literal {
             self.signed(span);
         }
     }
@@ -228,12 +225,7 @@ impl Walk<'_> {
                 args.iter().for_each(|argument| self.argument(argument));
             }
             ExpKind::ValueCall { .. } => self.function_value(exp.span),
-            ExpKind::MethodCall {
-                receiver,
-                type_args,
-                args,
-                ..
-            } => {
+            ExpKind::MethodCall { receiver, type_args, args, .. } => {
                 self.value(receiver);
                 self.types(type_args.as_ref());
                 args.iter().for_each(|argument| self.argument(argument));
@@ -289,11 +281,7 @@ impl Walk<'_> {
     fn control(&mut self, exp: &Exp) {
         match &exp.kind {
             ExpKind::Block { block, .. } => self.block(block),
-            ExpKind::If {
-                condition,
-                then,
-                otherwise,
-            } => {
+            ExpKind::If { condition, then, otherwise } => {
                 self.value(condition);
                 self.value(then);
                 self.optional(otherwise.as_deref());

@@ -151,22 +151,19 @@ fn outcome(program: &Program, failure: &ExpectedFailure, span: Span, diagnostics
         ExpectedFailure::Arithmetic { location } => (FailureKind::Arithmetic, location),
         ExpectedFailure::Vector { minor_status, location } => (FailureKind::Vector(optional(minor_status)?), location),
         ExpectedFailure::OutOfGas { location } => (FailureKind::OutOfGas, location),
-        ExpectedFailure::Status {
-            major,
-            minor_status,
-            location,
-        } => {
+        ExpectedFailure::Status { major, minor_status, location } => {
             let minor = optional(minor_status)?;
             (FailureKind::Status { major: *major, minor }, location)
         }
     };
-    Some(Outcome::Failure(FailurePattern {
-        kind,
-        location: location.clone(),
-    }))
+    Some(Outcome::Failure(FailurePattern { kind, location: location.clone() }))
 }
 
-fn abort(program: &Program, code: &AbortCode, number: &mut dyn FnMut(&AbortCode) -> Option<u64>) -> Option<FailureKind> {
+fn abort(
+    program: &Program,
+    code: &AbortCode,
+    number: &mut dyn FnMut(&AbortCode) -> Option<u64>,
+) -> Option<FailureKind> {
     if let AbortCode::Constant { module, name } = code {
         let constants = program.modules.get(module).map(|module| module.constants.as_slice());
         let is_error = constants
@@ -174,10 +171,7 @@ fn abort(program: &Program, code: &AbortCode, number: &mut dyn FnMut(&AbortCode)
             .iter()
             .any(|one| one.item.name.value == name.value && one.attributes.error.is_some());
         if is_error {
-            return Some(FailureKind::ErrorConstant {
-                module: module.clone(),
-                name: name.value.clone(),
-            });
+            return Some(FailureKind::ErrorConstant { module: module.clone(), name: name.value.clone() });
         }
     }
     number(code).map(FailureKind::Abort)

@@ -18,15 +18,12 @@ pub fn resolve_address(
         return Some(*value);
     }
     let known: Vec<&str> = addresses.keys().map(|known| known.as_str()).collect();
-    let mut diagnostic = Diagnostic::new(
-        codes::ADDRESS_UNASSIGNED,
-        address.span,
-        format!("the named address `{name}` has no value"),
-    )
-    .label("not assigned")
-    .help(format!(
-        "add `{name} = \"0x..\"` to [addresses] in Move.toml, or pass --named-addresses {name}=0x.."
-    ));
+    let mut diagnostic =
+        Diagnostic::new(codes::ADDRESS_UNASSIGNED, address.span, format!("the named address `{name}` has no value"))
+            .label("not assigned")
+            .help(format!(
+                "add `{name} = \"0x..\"` to [addresses] in Move.toml, or pass --named-addresses {name}=0x.."
+            ));
     if !known.is_empty() {
         diagnostic = diagnostic.note(format!("assigned are: {}", known.join(", ")));
     }
@@ -40,10 +37,7 @@ pub fn expand_use(declaration: &Use, addresses: &NamedAddresses, diagnostics: &m
     let mut expanded = Vec::with_capacity(declaration.items.len());
     let mut ident = |module: &ModuleName| {
         let address = resolve_address(&module.address, addresses, diagnostics)?;
-        Some(ModuleIdent {
-            address,
-            name: module.name.value.clone(),
-        })
+        Some(ModuleIdent { address, name: module.name.value.clone() })
     };
     for item in &declaration.items {
         let (kind, span) = match item {
@@ -57,18 +51,10 @@ pub fn expand_use(declaration: &Use, addresses: &NamedAddresses, diagnostics: &m
                 let Some(resolved) = ident(module) else { continue };
                 let name = alias.as_ref().unwrap_or(member).clone();
                 let span = member.span.to(name.span);
-                let kind = ExpandedUseKind::Member {
-                    module: resolved,
-                    member: member.clone(),
-                    name,
-                };
+                let kind = ExpandedUseKind::Member { module: resolved, member: member.clone(), name };
                 (kind, span)
             }
-            UseItem::Method {
-                function,
-                receiver,
-                method,
-            } => (
+            UseItem::Method { function, receiver, method } => (
                 ExpandedUseKind::Method {
                     function: function.clone(),
                     receiver: receiver.clone(),
@@ -77,11 +63,7 @@ pub fn expand_use(declaration: &Use, addresses: &NamedAddresses, diagnostics: &m
                 function.span.to(method.span),
             ),
         };
-        expanded.push(ExpandedUse {
-            visibility: declaration.visibility,
-            kind,
-            span,
-        });
+        expanded.push(ExpandedUse { visibility: declaration.visibility, kind, span });
     }
     expanded
 }

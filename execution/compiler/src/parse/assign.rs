@@ -18,19 +18,11 @@ impl Parser<'_> {
                 for field in fields {
                     targets.push((field.field, self.assign_target(field.value)?));
                 }
-                AssignTargetKind::Named {
-                    path,
-                    fields: targets,
-                    rest,
-                }
+                AssignTargetKind::Named { path, fields: targets, rest }
             }
             ExpKind::Call { callee, args } if callee.last_name().is_some_and(|name| starts_upper(&name.value)) => {
                 let rest = self.unclaimed_rests.remove(&callee.span.start);
-                AssignTargetKind::Positional {
-                    path: callee,
-                    fields: self.assign_targets(args)?,
-                    rest,
-                }
+                AssignTargetKind::Positional { path: callee, fields: self.assign_targets(args)?, rest }
             }
             kind => {
                 let place = Exp { kind, span };
@@ -49,8 +41,8 @@ impl Parser<'_> {
 
     /// Reports what cannot be assigned to; parsing goes on.
     pub(super) fn bad_place(&mut self, place: &Exp) {
-        let mut diagnostic = Diagnostic::new(codes::BAD_ASSIGN_TARGET, place.span, "this cannot be assigned to")
-            .label("not a place");
+        let mut diagnostic =
+            Diagnostic::new(codes::BAD_ASSIGN_TARGET, place.span, "this cannot be assigned to").label("not a place");
         let text = self.text_of(place.span);
         diagnostic = match &place.kind {
             ExpKind::Call { .. } | ExpKind::MethodCall { .. } => diagnostic

@@ -485,11 +485,7 @@ impl Path {
     pub fn from_name(name: Name) -> Self {
         Self {
             span: name.span,
-            segments: vec![PathSegment {
-                head: PathHead::Name(name.value),
-                type_args: None,
-                span: name.span,
-            }],
+            segments: vec![PathSegment { head: PathHead::Name(name.value), type_args: None, span: name.span }],
         }
     }
 
@@ -497,13 +493,7 @@ impl Path {
     #[must_use]
     pub fn as_name(&self) -> Option<Name> {
         match self.segments.as_slice() {
-            [
-                PathSegment {
-                    head: PathHead::Name(name),
-                    type_args: None,
-                    span,
-                },
-            ] => Some(Name::new(name.clone(), *span)),
+            [PathSegment { head: PathHead::Name(name), type_args: None, span }] => Some(Name::new(name.clone(), *span)),
             _ => None,
         }
     }

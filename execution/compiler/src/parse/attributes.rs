@@ -46,11 +46,7 @@ impl Parser<'_> {
             }
             _ => AttributeArgs::None,
         };
-        Ok(Attribute {
-            name,
-            args,
-            span: self.span_from(start),
-        })
+        Ok(Attribute { name, args, span: self.span_from(start) })
     }
 
     /// A name, keyword or `a::b`.

@@ -54,10 +54,7 @@ impl<'a> Parser<'a> {
     /// The token `ahead` of the next one; the end of the file repeats.
     pub(super) fn token(&self, ahead: usize) -> Token {
         let index = (self.position + ahead).min(self.tokens.len().saturating_sub(1));
-        self.tokens.get(index).copied().unwrap_or(Token {
-            kind: TokenKind::End,
-            span: Span::new(self.file, 0, 0),
-        })
+        self.tokens.get(index).copied().unwrap_or(Token { kind: TokenKind::End, span: Span::new(self.file, 0, 0) })
     }
 
     pub(super) fn kind(&self) -> TokenKind {
@@ -248,7 +245,8 @@ impl<'a> Parser<'a> {
         } else {
             format!("expected {expected} {context}, found {found}")
         };
-        let diagnostic = Diagnostic::new(codes::UNEXPECTED_TOKEN, self.span(), message).label(format!("expected {expected}"));
+        let diagnostic =
+            Diagnostic::new(codes::UNEXPECTED_TOKEN, self.span(), message).label(format!("expected {expected}"));
         self.report(diagnostic);
         Reported
     }
@@ -276,18 +274,16 @@ impl<'a> Parser<'a> {
 
     pub(super) fn unclosed(&mut self, opener: Span) -> Reported {
         let text = self.text_of(opener);
-        let mut diagnostic = Diagnostic::new(
-            codes::UNCLOSED_DELIMITER,
-            opener,
-            format!("this `{text}` is never closed"),
-        )
-        .label("opened here");
+        let mut diagnostic =
+            Diagnostic::new(codes::UNCLOSED_DELIMITER, opener, format!("this `{text}` is never closed"))
+                .label("opened here");
         if let Some((inner, closer)) = self.badly_indented(opener) {
             diagnostic = diagnostic
                 .secondary(inner, "is the `}` of this one missing?")
                 .secondary(closer, "by its indentation this closes something further out");
         } else if self.kind() != TokenKind::End {
-            diagnostic = diagnostic.secondary(self.span(), format!("{} comes before it is closed", self.describe_next()));
+            diagnostic =
+                diagnostic.secondary(self.span(), format!("{} comes before it is closed", self.describe_next()));
         }
         self.report(diagnostic);
         Reported
@@ -333,11 +329,7 @@ impl<'a> Parser<'a> {
     pub(super) fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         self.depth += 1;
         self.peak = self.peak.max(self.depth);
-        let result = if self.depth > NESTING_MAX {
-            Err(self.too_deep())
-        } else {
-            parse(self)
-        };
+        let result = if self.depth > NESTING_MAX { Err(self.too_deep()) } else { parse(self) };
         self.depth -= 1;
         result
     }
@@ -370,12 +362,9 @@ impl<'a> Parser<'a> {
     }
 
     fn too_deep(&mut self) -> Reported {
-        let diagnostic = Diagnostic::new(
-            codes::NESTING_TOO_DEEP,
-            self.span(),
-            format!("nested deeper than {NESTING_MAX} levels"),
-        )
-        .help("name a part of it with `let`, or move it into a function");
+        let diagnostic =
+            Diagnostic::new(codes::NESTING_TOO_DEEP, self.span(), format!("nested deeper than {NESTING_MAX} levels"))
+                .help("name a part of it with `let`, or move it into a function");
         self.report(diagnostic);
         Reported
     }
@@ -418,13 +407,10 @@ impl<'a> Parser<'a> {
             return;
         }
         for docs in docs.into_values() {
-            let diagnostic = Diagnostic::new(
-                codes::DOC_COMMENT_UNUSED,
-                docs.span,
-                "this doc comment documents nothing",
-            )
-            .label("nothing that can be documented follows")
-            .help("write `//` for a plain comment");
+            let diagnostic =
+                Diagnostic::new(codes::DOC_COMMENT_UNUSED, docs.span, "this doc comment documents nothing")
+                    .label("nothing that can be documented follows")
+                    .help("write `//` for a plain comment");
             self.report(diagnostic);
         }
     }

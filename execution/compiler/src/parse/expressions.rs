@@ -29,18 +29,12 @@ impl Parser<'_> {
                     let indices = self.chain_operand(|parser| {
                         parser.comma_list(TokenKind::RBracket, opener, "at the end of the index", Self::exp)
                     })?;
-                    ExpKind::Index {
-                        base: Box::new(exp),
-                        indices,
-                    }
+                    ExpKind::Index { base: Box::new(exp), indices }
                 }
                 TokenKind::LParen if in_parentheses && !matches!(exp.kind, ExpKind::Tuple(_)) => {
                     self.chain_link()?;
                     let args = self.chain_operand(Self::value_call_args)?;
-                    ExpKind::ValueCall {
-                        callee: Box::new(exp),
-                        args,
-                    }
+                    ExpKind::ValueCall { callee: Box::new(exp), args }
                 }
                 _ => break,
             };
@@ -56,10 +50,7 @@ impl Parser<'_> {
         if self.kind() == TokenKind::Number {
             let token = self.advance();
             let field = Spanned::new(Symbol::from(self.text_of(token.span)), token.span);
-            return Ok(ExpKind::Field {
-                base: Box::new(base),
-                field,
-            });
+            return Ok(ExpKind::Field { base: Box::new(base), field });
         }
         let name = self.name("a field or method after `.`")?;
         let mut type_args = None;
@@ -82,19 +73,10 @@ impl Parser<'_> {
             if type_args.is_some() || is_macro {
                 return Err(self.unexpected("`(`", "after the method"));
             }
-            return Ok(ExpKind::Field {
-                base: Box::new(base),
-                field: name,
-            });
+            return Ok(ExpKind::Field { base: Box::new(base), field: name });
         }
         let args = self.chain_operand(Self::value_call_args)?;
-        Ok(ExpKind::MethodCall {
-            receiver: Box::new(base),
-            method: name,
-            is_macro,
-            type_args,
-            args,
-        })
+        Ok(ExpKind::MethodCall { receiver: Box::new(base), method: name, is_macro, type_args, args })
     }
 
     /// Passes the `!` of a macro call.
@@ -128,10 +110,7 @@ impl Parser<'_> {
         let start = self.span();
         let kind = match self.kind() {
             TokenKind::LParen => return self.parentheses(),
-            TokenKind::LBrace => ExpKind::Block {
-                label: None,
-                block: self.block()?,
-            },
+            TokenKind::LBrace => ExpKind::Block { label: None, block: self.block()? },
             TokenKind::Label => self.labelled()?,
             TokenKind::Number if self.kind_at(1) == TokenKind::ColonColon => self.path_term()?,
             TokenKind::QuotedIdent => self.path_term()?,
@@ -185,9 +164,7 @@ impl Parser<'_> {
             }
             "continue" => {
                 self.advance();
-                ExpKind::Continue {
-                    label: self.optional_label(),
-                }
+                ExpKind::Continue { label: self.optional_label() }
             }
             "abort" => {
                 self.advance();
@@ -199,10 +176,7 @@ impl Parser<'_> {
 
     fn plain_variable(&mut self) -> Parsed<Exp> {
         let name = self.name("a variable")?;
-        Ok(Exp {
-            span: name.span,
-            kind: ExpKind::Path(Path::from_name(name)),
-        })
+        Ok(Exp { span: name.span, kind: ExpKind::Path(Path::from_name(name)) })
     }
 
     /// The value behind `return`, `break` or `abort`, if anything follows that is one.
@@ -268,17 +242,11 @@ impl Parser<'_> {
             let value = if parser.eat(TokenKind::Colon) {
                 parser.exp()?
             } else {
-                Exp {
-                    span: field.span,
-                    kind: ExpKind::Path(Path::from_name(field.clone())),
-                }
+                Exp { span: field.span, kind: ExpKind::Path(Path::from_name(field.clone())) }
             };
             Ok(Some(FieldInit { field, value }))
         })?;
-        Ok(ExpKind::Pack {
-            path,
-            fields: fields.into_iter().flatten().collect(),
-        })
+        Ok(ExpKind::Pack { path, fields: fields.into_iter().flatten().collect() })
     }
 
     /// `()`, `(e)`, `(e: T)`, `(a, b)`
@@ -325,10 +293,7 @@ impl Parser<'_> {
 
     /// `for` is a name unless `(i in` follows.
     fn at_for(&self) -> bool {
-        self.at_word("for")
-            && self.kind_at(1) == TokenKind::LParen
-            && self.is_name_at(2)
-            && self.word_at(3) == "in"
+        self.at_word("for") && self.kind_at(1) == TokenKind::LParen && self.is_name_at(2) && self.word_at(3) == "in"
     }
 
     /// `match` is a name unless `( .. ) {` follows.
@@ -356,10 +321,7 @@ impl Parser<'_> {
             "while" => self.while_exp(Some(label)),
             "loop" => self.loop_exp(Some(label)),
             "for" => self.for_exp(Some(label)),
-            _ if self.kind() == TokenKind::LBrace => Ok(ExpKind::Block {
-                label: Some(label),
-                block: self.block()?,
-            }),
+            _ if self.kind() == TokenKind::LBrace => Ok(ExpKind::Block { label: Some(label), block: self.block()? }),
             _ => Err(self.unexpected("a loop or a block", "after the label")),
         }
     }
@@ -404,28 +366,17 @@ impl Parser<'_> {
             Some(_) => Some(self.body()?),
             None => None,
         };
-        Ok(ExpKind::If {
-            condition,
-            then,
-            otherwise,
-        })
+        Ok(ExpKind::If { condition, then, otherwise })
     }
 
     fn while_exp(&mut self, label: Option<Label>) -> Parsed<ExpKind> {
         self.advance();
-        Ok(ExpKind::While {
-            label,
-            condition: self.condition("while")?,
-            body: self.body()?,
-        })
+        Ok(ExpKind::While { label, condition: self.condition("while")?, body: self.body()? })
     }
 
     fn loop_exp(&mut self, label: Option<Label>) -> Parsed<ExpKind> {
         self.advance();
-        Ok(ExpKind::Loop {
-            label,
-            body: self.body()?,
-        })
+        Ok(ExpKind::Loop { label, body: self.body()? })
     }
 
     fn for_exp(&mut self, label: Option<Label>) -> Parsed<ExpKind> {
@@ -437,13 +388,7 @@ impl Parser<'_> {
         self.expect(TokenKind::DotDot, "between the bounds")?;
         let upper = Box::new(self.exp()?);
         self.close(TokenKind::RParen, opener, "after the bounds")?;
-        Ok(ExpKind::For {
-            label,
-            variable,
-            lower,
-            upper,
-            body: self.body()?,
-        })
+        Ok(ExpKind::For { label, variable, lower, upper, body: self.body()? })
     }
 
     fn match_exp(&mut self) -> Parsed<ExpKind> {
@@ -474,12 +419,7 @@ impl Parser<'_> {
         if !self.eat(TokenKind::Comma) && self.kind() != TokenKind::RBrace && !ends_in_block {
             self.close(TokenKind::RBrace, opener, "or `,` after the arm")?;
         }
-        Ok(MatchArm {
-            pattern,
-            guard,
-            body,
-            span,
-        })
+        Ok(MatchArm { pattern, guard, body, span })
     }
 
     // -------------------------------------------------------------------------------------------- lambdas
@@ -493,11 +433,7 @@ impl Parser<'_> {
         } else {
             self.comma_list(TokenKind::Pipe, opener.span, "at the end of the parameters", |parser| {
                 let pattern = parser.pattern()?;
-                let ty: Option<Type> = if parser.eat(TokenKind::Colon) {
-                    Some(parser.ty()?)
-                } else {
-                    None
-                };
+                let ty: Option<Type> = if parser.eat(TokenKind::Colon) { Some(parser.ty()?) } else { None };
                 Ok(LambdaParam { pattern, ty })
             })?
         };

@@ -1,8 +1,6 @@
 //! Function signatures and modifiers.
 
-use super::ast::{
-    Attribute, Function, FunctionBody, FunctionKind, Param, Symbol, Type, TypeKind, Visibility,
-};
+use super::ast::{Attribute, Function, FunctionBody, FunctionKind, Param, Symbol, Type, TypeKind, Visibility};
 use super::cursor::{Parsed, Parser};
 use super::paths::Generics;
 use super::token::TokenKind;
@@ -71,7 +69,18 @@ impl Parser<'_> {
     fn before_item(&self) -> bool {
         matches!(
             self.word_at(1),
-            "fun" | "struct" | "enum" | "const" | "use" | "public" | "native" | "entry" | "inline" | "macro" | "friend" | "package"
+            "fun"
+                | "struct"
+                | "enum"
+                | "const"
+                | "use"
+                | "public"
+                | "native"
+                | "entry"
+                | "inline"
+                | "macro"
+                | "friend"
+                | "package"
         )
     }
 
@@ -113,10 +122,7 @@ impl Parser<'_> {
             if self.kind() == TokenKind::Arrow {
                 return Err(self.wrong_arrow());
             }
-            Type {
-                kind: TypeKind::Tuple(Vec::new()),
-                span: self.previous_span().after(),
-            }
+            Type { kind: TypeKind::Tuple(Vec::new()), span: self.previous_span().after() }
         };
         let acquires = self.acquires()?;
         let signature_span = self.span_from(signature_start);
@@ -151,9 +157,10 @@ impl Parser<'_> {
     fn function_kind(&mut self, modifiers: &Modifiers) -> FunctionKind {
         match (modifiers.inline, modifiers.macros) {
             (Some(inline), Some(macros)) => {
-                let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, macros, "a function is `inline` or `macro`, not both")
-                    .secondary(inline, "also `inline`")
-                    .help("keep one of the two");
+                let diagnostic =
+                    Diagnostic::new(codes::BAD_MODIFIER, macros, "a function is `inline` or `macro`, not both")
+                        .secondary(inline, "also `inline`")
+                        .help("keep one of the two");
                 self.report(diagnostic);
                 FunctionKind::Macro
             }
@@ -169,11 +176,7 @@ impl Parser<'_> {
             let mutable = if parser.is_name_at(1) { parser.eat_word("mut") } else { None };
             let name = parser.name("a parameter")?;
             parser.expect(TokenKind::Colon, "after the parameter's name")?;
-            Ok(Param {
-                mutable,
-                name,
-                ty: parser.ty()?,
-            })
+            Ok(Param { mutable, name, ty: parser.ty()? })
         })
     }
 

@@ -8,12 +8,11 @@ use super::cursor::{Parsed, Parser, Reported};
 use super::functions::Modifiers;
 use super::paths::Generics;
 use super::token::TokenKind;
-use crate::diagnostics::{Diagnostic, Span, codes};
+use crate::diagnostics::{Diagnostic, Span, codes, is_near};
 
 /// Words that begin a member, for "did you mean".
-const MEMBER_WORDS: &[&str] = &[
-    "fun", "struct", "enum", "const", "use", "friend", "public", "entry", "native", "inline", "macro", "spec",
-];
+const MEMBER_WORDS: &[&str] =
+    &["fun", "struct", "enum", "const", "use", "friend", "public", "entry", "native", "inline", "macro", "spec"];
 
 /// Words that begin a definition.
 const DEFINITION_WORDS: &[&str] = &["module", "script", "address"];
@@ -60,9 +59,10 @@ impl Parser<'_> {
             "spec" => self.spec_module(attributes).map(Definition::Module),
             word if MEMBER_WORDS.contains(&word) => {
                 let span = self.span();
-                let diagnostic = Diagnostic::new(codes::UNEXPECTED_TOKEN, span, format!("`{word}` outside of any module"))
-                    .label("a module, script or address block is expected here")
-                    .help("is there a `}` too many before this?");
+                let diagnostic =
+                    Diagnostic::new(codes::UNEXPECTED_TOKEN, span, format!("`{word}` outside of any module"))
+                        .label("a module, script or address block is expected here")
+                        .help("is there a `}` too many before this?");
                 self.report(diagnostic);
                 Err(Reported)
             }
@@ -113,7 +113,8 @@ impl Parser<'_> {
                 None => return false,
             }
         }
-        self.word_at(ahead) == "module" || (self.word_at(ahead) == "script" && self.kind_at(ahead + 1) == TokenKind::LBrace)
+        self.word_at(ahead) == "module"
+            || (self.word_at(ahead) == "script" && self.kind_at(ahead + 1) == TokenKind::LBrace)
     }
 
     // -------------------------------------------------------------------------------------------- modules
@@ -194,23 +195,14 @@ impl Parser<'_> {
             }
             modules.push(self.module(docs, attributes)?);
         }
-        Ok(AddressBlock {
-            attributes,
-            address,
-            modules,
-            span: self.span_from(start),
-        })
+        Ok(AddressBlock { attributes, address, modules, span: self.span_from(start) })
     }
 
     fn script(&mut self, attributes: Vec<Attribute>) -> Parsed<Script> {
         let start = self.advance().span;
         let opener = self.expect(TokenKind::LBrace, "after `script`")?;
         let members = self.members(Some(opener));
-        Ok(Script {
-            attributes,
-            members,
-            span: self.span_from(start),
-        })
+        Ok(Script { attributes, members, span: self.span_from(start) })
     }
 
     // -------------------------------------------------------------------------------------------- members
@@ -281,11 +273,7 @@ impl Parser<'_> {
                 self.advance();
                 let module = self.path(Generics::None, "a module")?;
                 self.expect(TokenKind::Semicolon, "after the friend")?;
-                Ok(Member::Friend(Friend {
-                    attributes,
-                    module,
-                    span: self.span_from(start),
-                }))
+                Ok(Member::Friend(Friend { attributes, module, span: self.span_from(start) }))
             }
             word => Err(self.unexpected_word(word, MEMBER_WORDS, "a function, struct, constant or other member")),
         }
@@ -294,12 +282,9 @@ impl Parser<'_> {
     /// Reports modifiers that only functions have.
     fn refuse_modifiers(&mut self, modifiers: &Modifiers, what: &str, native_allowed: bool) {
         let native = modifiers.native.filter(|_| !native_allowed);
-        for (span, word) in [
-            (modifiers.entry, "entry"),
-            (modifiers.inline, "inline"),
-            (modifiers.macros, "macro"),
-            (native, "native"),
-        ] {
+        for (span, word) in
+            [(modifiers.entry, "entry"), (modifiers.inline, "inline"), (modifiers.macros, "macro"), (native, "native")]
+        {
             if let Some(span) = span {
                 let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, span, format!("a {what} cannot be `{word}`"))
                     .help(format!("delete `{word}`"))
@@ -436,11 +421,7 @@ impl Parser<'_> {
             let docs = parser.take_docs();
             let name = parser.name("a field")?;
             parser.expect(TokenKind::Colon, "after the field's name")?;
-            Ok(Field {
-                docs,
-                name,
-                ty: parser.ty()?,
-            })
+            Ok(Field { docs, name, ty: parser.ty()? })
         })?;
         Ok(Fields::Named(fields))
     }
@@ -493,13 +474,7 @@ impl Parser<'_> {
             TokenKind::LParen => self.positional_fields()?,
             _ => Fields::None,
         };
-        Ok(Variant {
-            docs,
-            attributes,
-            name,
-            fields,
-            span: self.span_from(start),
-        })
+        Ok(Variant { docs, attributes, name, fields, span: self.span_from(start) })
     }
 
     fn constant(
@@ -566,13 +541,7 @@ impl Parser<'_> {
             }
         }
         self.expect(TokenKind::Semicolon, "after the use")?;
-        Ok(Use {
-            docs,
-            attributes,
-            visibility,
-            items,
-            span: self.span_from(start),
-        })
+        Ok(Use { docs, attributes, visibility, items, span: self.span_from(start) })
     }
 
     /// `a::m::f as T.g`
@@ -582,21 +551,13 @@ impl Parser<'_> {
         let receiver = self.path(Generics::None, "a type")?;
         self.expect(TokenKind::Dot, "between type and method")?;
         let method = self.name("a method name")?;
-        Ok(UseItem::Method {
-            function,
-            receiver,
-            method,
-        })
+        Ok(UseItem::Method { function, receiver, method })
     }
 
     /// `m`, `m as n`, `m::x`, `m::{Self, x as y}` behind `address::`.
     fn use_module(&mut self, address: &Spanned<super::ast::AddressSpecifier>) -> Parsed<Vec<UseItem>> {
         let name = self.name("a module name")?;
-        let module = ModuleName {
-            span: address.span.to(name.span),
-            address: address.clone(),
-            name,
-        };
+        let module = ModuleName { span: address.span.to(name.span), address: address.clone(), name };
         if !self.eat(TokenKind::ColonColon) {
             let alias = self.alias()?;
             return Ok(vec![UseItem::Module { module, alias }]);
@@ -608,13 +569,13 @@ impl Parser<'_> {
             });
         }
         if self.kind() == TokenKind::Star {
-            let diagnostic = Diagnostic::new(
-                codes::UNEXPECTED_TOKEN,
-                self.span(),
-                "a use names every member it brings into scope",
-            )
-            .label("no `*` here")
-            .help(format!("write `use {}::{{a, b}}`, or use the module and write `{}::a`", module.name.value, module.name.value));
+            let diagnostic =
+                Diagnostic::new(codes::UNEXPECTED_TOKEN, self.span(), "a use names every member it brings into scope")
+                    .label("no `*` here")
+                    .help(format!(
+                        "write `use {}::{{a, b}}`, or use the module and write `{}::a`",
+                        module.name.value, module.name.value
+                    ));
             self.report(diagnostic);
             return Err(Reported);
         }
@@ -635,34 +596,6 @@ impl Parser<'_> {
         match self.eat_word("as") {
             Some(_) => self.name("an alias").map(Some),
             None => Ok(None),
-        }
-    }
-}
-
-/// `true` if one insertion, deletion, replacement or swap of letters makes `word` to `meant`.
-fn is_near(word: &str, meant: &str) -> bool {
-    let word = word.as_bytes();
-    let meant = meant.as_bytes();
-    if word.len() < 2 || word == meant {
-        return false;
-    }
-    let prefix = word.iter().zip(meant).take_while(|(a, b)| a == b).count();
-    let (rest, wanted) = (&word[prefix..], &meant[prefix..]);
-    rest.get(1..) == wanted.get(1..) && rest.len() == wanted.len()
-        || rest.get(1..) == Some(wanted)
-        || wanted.get(1..) == Some(rest)
-        || (rest.len() >= 2 && wanted.len() == rest.len() && rest[0] == wanted[1] && rest[1] == wanted[0] && rest[2..] == wanted[2..])
-}
-
-#[cfg(test)]
-mod near {
-    #[test]
-    fn misspellings() {
-        for (word, meant) in [("fum", "fun"), ("sturct", "struct"), ("stuct", "struct"), ("modules", "module"), ("publi", "public")] {
-            assert!(super::is_near(word, meant), "{word}");
-        }
-        for (word, meant) in [("fun", "fun"), ("f", "fun"), ("banana", "struct"), ("", "use")] {
-            assert!(!super::is_near(word, meant), "{word}");
         }
     }
 }

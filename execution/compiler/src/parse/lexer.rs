@@ -33,10 +33,7 @@ pub fn lex(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Lexed {
         file,
         text,
         position: 0,
-        lexed: Lexed {
-            tokens: Vec::with_capacity(text.len() / 4 + 1),
-            docs: BTreeMap::new(),
-        },
+        lexed: Lexed { tokens: Vec::with_capacity(text.len() / 4 + 1), docs: BTreeMap::new() },
         errors: 0,
         diagnostics,
     };
@@ -211,14 +208,10 @@ impl Lexer<'_> {
         let span = self.span(start, self.position);
         let index = self.lexed.tokens.len();
         let joined = match self.lexed.docs.remove(&index) {
-            Some(before) => DocComment {
-                text: Symbol::from(format!("{}\n{text}", before.text)),
-                span: before.span.to(span),
-            },
-            None => DocComment {
-                text: Symbol::from(text),
-                span,
-            },
+            Some(before) => {
+                DocComment { text: Symbol::from(format!("{}\n{text}", before.text)), span: before.span.to(span) }
+            }
+            None => DocComment { text: Symbol::from(text), span },
         };
         self.lexed.docs.insert(index, joined);
     }
@@ -343,10 +336,8 @@ impl Lexer<'_> {
             format!("unexpected character `{}`", character.escape_debug()),
         );
         if let Some((plain, name)) = look_alike(character) {
-            diagnostic = diagnostic
-                .label(format!("this is {name}"))
-                .help(format!("write `{plain}`"))
-                .suggest(span, plain);
+            diagnostic =
+                diagnostic.label(format!("this is {name}")).help(format!("write `{plain}`")).suggest(span, plain);
         } else if !character.is_ascii() {
             diagnostic = diagnostic.note("characters outside of ASCII may stand in comments and strings only");
         }

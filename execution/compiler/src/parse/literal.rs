@@ -19,19 +19,17 @@ pub fn number(text: &str) -> Result<(U256, Option<IntType>), NumberError> {
         Some(digits) => (digits, 16),
         None => (text, 10),
     };
-    let end = digits
-        .find(|character: char| !(character.is_digit(radix) || character == '_'))
-        .unwrap_or(digits.len());
+    let end = digits.find(|character: char| !(character.is_digit(radix) || character == '_')).unwrap_or(digits.len());
     let (digits, suffix) = digits.split_at(end);
+    if !digits.contains(|character: char| character != '_') {
+        return Err(NumberError::Malformed);
+    }
     let suffix = match suffix {
         "" => None,
         _ if radix == 10 && !suffix.starts_with(['u', 'i']) => return Err(NumberError::Malformed),
         _ => Some(IntType::parse(suffix).ok_or(NumberError::UnknownSuffix)?),
     };
     let digits = digits.replace('_', "");
-    if digits.is_empty() {
-        return Err(NumberError::Malformed);
-    }
     let value = U256::from_str_radix(&digits, u64::from(radix)).map_err(|_| NumberError::TooLarge)?;
     Ok((value, suffix))
 }
@@ -74,29 +72,17 @@ pub fn escaped(content: &str) -> Result<Vec<u8>, StringError> {
             Some((at, 'x')) => {
                 let digits = content.get(at + 1..at + 3);
                 let Some(byte) = digits.and_then(hex_byte) else {
-                    return Err(StringError {
-                        start,
-                        end: at + 1,
-                        message: "`\\x` needs two hex digits",
-                    });
+                    return Err(StringError { start, end: at + 1, message: "`\\x` needs two hex digits" });
                 };
                 characters.next();
                 characters.next();
                 byte
             }
             Some((at, other)) => {
-                return Err(StringError {
-                    start,
-                    end: at + other.len_utf8(),
-                    message: "unknown escape",
-                });
+                return Err(StringError { start, end: at + other.len_utf8(), message: "unknown escape" });
             }
             None => {
-                return Err(StringError {
-                    start,
-                    end: content.len(),
-                    message: "unknown escape",
-                });
+                return Err(StringError { start, end: content.len(), message: "unknown escape" });
             }
         };
         bytes.push(byte);
@@ -107,23 +93,12 @@ pub fn escaped(content: &str) -> Result<Vec<u8>, StringError> {
 /// The bytes that pairs of hex digits stand for.
 pub fn hex(content: &str) -> Result<Vec<u8>, StringError> {
     if let Some((start, bad)) = content.char_indices().find(|(_, character)| !character.is_ascii_hexdigit()) {
-        return Err(StringError {
-            start,
-            end: start + bad.len_utf8(),
-            message: "not a hex digit",
-        });
+        return Err(StringError { start, end: start + bad.len_utf8(), message: "not a hex digit" });
     }
     if !content.len().is_multiple_of(2) {
-        return Err(StringError {
-            start: 0,
-            end: content.len(),
-            message: "an odd number of hex digits",
-        });
+        return Err(StringError { start: 0, end: content.len(), message: "an odd number of hex digits" });
     }
-    Ok((0..content.len())
-        .step_by(2)
-        .filter_map(|start| hex_byte(&content[start..start + 2]))
-        .collect())
+    Ok((0..content.len()).step_by(2).filter_map(|start| hex_byte(&content[start..start + 2])).collect())
 }
 
 fn hex_byte(digits: &str) -> Option<u8> {

@@ -35,10 +35,7 @@ pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> SourceU
             Span::new(file, 0, 0),
             format!("the file has {} bytes, the limit is {SOURCE_BYTES_MAX}", text.len()),
         ));
-        return SourceUnit {
-            file,
-            definitions: Vec::new(),
-        };
+        return SourceUnit { file, definitions: Vec::new() };
     }
     let lexed = lexer::lex(file, text, diagnostics);
     let mut parser = cursor::Parser::new(file, text, lexed, diagnostics);

@@ -39,21 +39,14 @@ impl Parser<'_> {
                 self.bad_place(&left);
             }
             let value = Box::new(self.exp()?);
-            let kind = ExpKind::CompoundAssign {
-                op: Spanned::new(op, span),
-                place: Box::new(left),
-                value,
-            };
+            let kind = ExpKind::CompoundAssign { op: Spanned::new(op, span), place: Box::new(left), value };
             return Ok(self.exp_from(start, kind));
         }
         Ok(left)
     }
 
     pub(super) fn exp_from(&self, start: Span, kind: ExpKind) -> Exp {
-        Exp {
-            kind,
-            span: self.span_from(start),
-        }
+        Exp { kind, span: self.span_from(start) }
     }
 
     /// Passes `tokens` tokens and returns their span.
@@ -130,11 +123,7 @@ impl Parser<'_> {
             self.chain_link()?;
             let right = self.chain_operand(|parser| parser.binary(infix.strength + 1))?;
             self.check_ambiguous_cast(op, &right);
-            let kind = ExpKind::Binary {
-                op,
-                left: Box::new(left),
-                right: Box::new(right),
-            };
+            let kind = ExpKind::Binary { op, left: Box::new(left), right: Box::new(right) };
             left = self.exp_from(start, kind);
         }
         self.chain_end(before);
@@ -170,10 +159,7 @@ impl Parser<'_> {
                 self.advance();
                 self.chain_link()?;
                 let ty = self.cast_type()?;
-                ExpKind::Cast {
-                    inner: Box::new(inner),
-                    ty,
-                }
+                ExpKind::Cast { inner: Box::new(inner), ty }
             } else if self.at_word("is") && self.is_name_at(1) {
                 self.advance();
                 self.chain_link()?;
@@ -182,10 +168,7 @@ impl Parser<'_> {
                     self.advance();
                     variants.push(self.path(Generics::Expression, "a variant")?);
                 }
-                ExpKind::Is {
-                    inner: Box::new(inner),
-                    variants,
-                }
+                ExpKind::Is { inner: Box::new(inner), variants }
             } else {
                 break;
             };
@@ -201,10 +184,7 @@ impl Parser<'_> {
             return self.ty();
         }
         let path = self.path(Generics::Expression, "a type")?;
-        Ok(Type {
-            span: path.span,
-            kind: TypeKind::Path(path),
-        })
+        Ok(Type { span: path.span, kind: TypeKind::Path(path) })
     }
 
     fn unary(&mut self) -> Parsed<Exp> {
@@ -212,17 +192,11 @@ impl Parser<'_> {
         let kind = match self.kind() {
             TokenKind::Exclaim => {
                 self.advance();
-                ExpKind::Unary {
-                    op: Spanned::new(UnaryOp::Not, start),
-                    operand: self.operand()?,
-                }
+                ExpKind::Unary { op: Spanned::new(UnaryOp::Not, start), operand: self.operand()? }
             }
             TokenKind::Minus => {
                 self.advance();
-                ExpKind::Unary {
-                    op: Spanned::new(UnaryOp::Negate, start),
-                    operand: self.operand()?,
-                }
+                ExpKind::Unary { op: Spanned::new(UnaryOp::Negate, start), operand: self.operand()? }
             }
             TokenKind::Star => {
                 self.advance();
@@ -234,10 +208,7 @@ impl Parser<'_> {
                 if mutable {
                     self.advance();
                 }
-                ExpKind::Borrow {
-                    mutable,
-                    inner: self.operand()?,
-                }
+                ExpKind::Borrow { mutable, inner: self.operand()? }
             }
             TokenKind::AmpAmp => {
                 let diagnostic = Diagnostic::new(

@@ -50,11 +50,7 @@ impl Parser<'_> {
                 self.advance();
             }
             let type_args = self.path_type_args(if turbofish { Generics::Type } else { generics })?;
-            segments.push(PathSegment {
-                head: PathHead::Name(name.value),
-                type_args,
-                span: name.span,
-            });
+            segments.push(PathSegment { head: PathHead::Name(name.value), type_args, span: name.span });
             if self.kind() != TokenKind::ColonColon {
                 break;
             }
@@ -68,10 +64,7 @@ impl Parser<'_> {
             }
             self.advance();
         }
-        Ok(Path {
-            segments,
-            span: self.span_from(start),
-        })
+        Ok(Path { segments, span: self.span_from(start) })
     }
 
     fn path_type_args(&mut self, generics: Generics) -> Parsed<Option<Vec<Type>>> {
@@ -123,11 +116,7 @@ impl Parser<'_> {
         let address = self.leading_address("an address")?;
         self.expect(TokenKind::ColonColon, "between address and module")?;
         let name = self.name("a module name")?;
-        Ok(ModuleName {
-            address,
-            name,
-            span: self.span_from(start),
-        })
+        Ok(ModuleName { address, name, span: self.span_from(start) })
     }
 
     /// `0x1` or `std`.
@@ -164,8 +153,7 @@ impl Parser<'_> {
             TokenKind::String => self.string_literal(1, literal::escaped).map(Literal::String),
             TokenKind::At => {
                 self.advance();
-                self.leading_address("an address after `@`")
-                    .map(|address| Literal::Address(address.value))
+                self.leading_address("an address after `@`").map(|address| Literal::Address(address.value))
             }
             TokenKind::Ident if self.at_word("true") || self.at_word("false") => {
                 self.advance();
@@ -177,7 +165,11 @@ impl Parser<'_> {
         Some(value.map(|value| Spanned::new(value, span)))
     }
 
-    fn string_literal(&mut self, prefix: usize, decode: impl FnOnce(&str) -> Result<Vec<u8>, StringError>) -> Parsed<Vec<u8>> {
+    fn string_literal(
+        &mut self,
+        prefix: usize,
+        decode: impl FnOnce(&str) -> Result<Vec<u8>, StringError>,
+    ) -> Parsed<Vec<u8>> {
         let span = self.advance().span;
         let text = self.text_of(span);
         // An unclosed string was reported by the lexer and has no closing quote.
@@ -190,7 +182,9 @@ impl Parser<'_> {
             let mut diagnostic = Diagnostic::new(codes::BAD_STRING, place, format!("{} in a string", error.message));
             diagnostic = match error.message {
                 "unknown escape" => diagnostic.help("the escapes are \\n \\r \\t \\\\ \\0 \\\" and \\xHH"),
-                "an odd number of hex digits" => diagnostic.help("every byte takes two hex digits: write `0a`, not `a`"),
+                "an odd number of hex digits" => {
+                    diagnostic.help("every byte takes two hex digits: write `0a`, not `a`")
+                }
                 _ => diagnostic,
             };
             self.report(diagnostic);

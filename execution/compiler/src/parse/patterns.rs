@@ -24,26 +24,21 @@ impl Parser<'_> {
         while self.eat(TokenKind::Pipe) {
             patterns.push(self.pattern()?);
         }
-        Ok(Pattern {
-            kind: PatternKind::Or(patterns),
-            span: self.span_from(start),
-        })
+        Ok(Pattern { kind: PatternKind::Or(patterns), span: self.span_from(start) })
     }
 
     fn pattern_inner(&mut self) -> Parsed<Pattern> {
         let start = self.span();
         let kind = self.pattern_kind()?;
-        Ok(Pattern {
-            kind,
-            span: self.span_from(start),
-        })
+        Ok(Pattern { kind, span: self.span_from(start) })
     }
 
     fn pattern_kind(&mut self) -> Parsed<PatternKind> {
         let start = self.span();
         if self.kind() == TokenKind::LParen {
             self.advance();
-            let mut patterns = self.comma_list(TokenKind::RParen, start, "at the end of the pattern", Self::match_pattern)?;
+            let mut patterns =
+                self.comma_list(TokenKind::RParen, start, "at the end of the pattern", Self::match_pattern)?;
             if patterns.len() == 1
                 && let Some(only) = patterns.pop()
             {
@@ -69,10 +64,7 @@ impl Parser<'_> {
         if self.kind_at(1) == TokenKind::At && self.is_name_at(0) {
             let name = self.name("a variable")?;
             self.advance();
-            return Ok(PatternKind::At {
-                name,
-                pattern: Box::new(self.pattern()?),
-            });
+            return Ok(PatternKind::At { name, pattern: Box::new(self.pattern()?) });
         }
         self.path_pattern()
     }
@@ -106,31 +98,18 @@ impl Parser<'_> {
                 let name = parser.name("a field")?;
                 return Ok(Some(FieldPattern {
                     field: name.clone(),
-                    pattern: Pattern {
-                        kind: PatternKind::Binding { mutable, name },
-                        span: parser.span_from(start),
-                    },
+                    pattern: Pattern { kind: PatternKind::Binding { mutable, name }, span: parser.span_from(start) },
                 }));
             }
             let field = parser.name("a field")?;
             let pattern = if parser.eat(TokenKind::Colon) {
                 parser.match_pattern()?
             } else {
-                Pattern {
-                    span: field.span,
-                    kind: PatternKind::Binding {
-                        mutable: None,
-                        name: field.clone(),
-                    },
-                }
+                Pattern { span: field.span, kind: PatternKind::Binding { mutable: None, name: field.clone() } }
             };
             Ok(Some(FieldPattern { field, pattern }))
         })?;
-        Ok(PatternKind::Named {
-            path,
-            fields: fields.into_iter().flatten().collect(),
-            rest,
-        })
+        Ok(PatternKind::Named { path, fields: fields.into_iter().flatten().collect(), rest })
     }
 
     fn positional_pattern(&mut self, path: Path) -> Parsed<PatternKind> {
@@ -148,10 +127,6 @@ impl Parser<'_> {
             count += 1;
             parser.match_pattern().map(Some)
         })?;
-        Ok(PatternKind::Positional {
-            path,
-            fields: fields.into_iter().flatten().collect(),
-            rest,
-        })
+        Ok(PatternKind::Positional { path, fields: fields.into_iter().flatten().collect(), rest })
     }
 }

@@ -16,12 +16,7 @@ impl Parser<'_> {
     /// `{ .. }`. Errors inside are reported and skipped; fails only where there is no `{`.
     pub(super) fn block(&mut self) -> Parsed<Block> {
         let opener = self.expect(TokenKind::LBrace, "before the block")?;
-        let mut block = Block {
-            uses: Vec::new(),
-            statements: Vec::new(),
-            result: None,
-            span: opener,
-        };
+        let mut block = Block { uses: Vec::new(), statements: Vec::new(), result: None, span: opener };
         loop {
             if self.eat(TokenKind::RBrace) {
                 break;
@@ -38,13 +33,9 @@ impl Parser<'_> {
                 Err(Reported) => {
                     self.recover_statement(position);
                     let span = self.span_from(opener);
-                    block.statements.push(Statement {
-                        kind: StatementKind::Exp(Exp {
-                            kind: ExpKind::Error,
-                            span,
-                        }),
-                        span,
-                    });
+                    block
+                        .statements
+                        .push(Statement { kind: StatementKind::Exp(Exp { kind: ExpKind::Error, span }), span });
                 }
             }
         }
@@ -86,10 +77,7 @@ impl Parser<'_> {
             }
             _ => self.missing_semicolon()?,
         }
-        Ok(Outcome::Statement(Statement {
-            kind: StatementKind::Exp(exp),
-            span,
-        }))
+        Ok(Outcome::Statement(Statement { kind: StatementKind::Exp(exp), span }))
     }
 
     fn let_statement(&mut self) -> Parsed<Statement> {
@@ -101,10 +89,7 @@ impl Parser<'_> {
         if !self.eat(TokenKind::Semicolon) {
             self.missing_semicolon()?;
         }
-        Ok(Statement {
-            kind: StatementKind::Let { pattern, ty, value },
-            span,
-        })
+        Ok(Statement { kind: StatementKind::Let { pattern, ty, value }, span })
     }
 
     /// Reports a missing `;` and goes on as if it were there, if that is the likely mistake.
@@ -120,9 +105,10 @@ impl Parser<'_> {
             return Err(self.unexpected("`;`", "after the statement"));
         }
         let place = self.previous_span().after();
-        let mut diagnostic = Diagnostic::new(codes::MISSING_SEMICOLON, self.previous_span(), "missing `;` after this statement")
-            .label("add `;` behind this")
-            .suggest(place, ";");
+        let mut diagnostic =
+            Diagnostic::new(codes::MISSING_SEMICOLON, self.previous_span(), "missing `;` after this statement")
+                .label("add `;` behind this")
+                .suggest(place, ";");
         diagnostic = if ends_in_block {
             diagnostic.note("a block that is not the last expression needs `;` too")
         } else {
@@ -150,7 +136,20 @@ impl Parser<'_> {
             )
             || matches!(
                 self.word_at(0),
-                "let" | "if" | "while" | "loop" | "return" | "break" | "continue" | "abort" | "move" | "copy" | "true" | "false" | "use" | "spec"
+                "let"
+                    | "if"
+                    | "while"
+                    | "loop"
+                    | "return"
+                    | "break"
+                    | "continue"
+                    | "abort"
+                    | "move"
+                    | "copy"
+                    | "true"
+                    | "false"
+                    | "use"
+                    | "spec"
             )
     }
 

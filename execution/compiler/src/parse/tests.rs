@@ -89,11 +89,7 @@ fn deep_nesting_is_an_error_and_not_an_overflow() {
         ("x as u64 as ", "u64", ""),
         ("f<vector<", "u8", ">>()"),
     ] {
-        let text = format!(
-            "module 0x1::m {{ fun f() {{ {}{middle}{} }} }}",
-            open.repeat(levels),
-            close.repeat(levels)
-        );
+        let text = format!("module 0x1::m {{ fun f() {{ {}{middle}{} }} }}", open.repeat(levels), close.repeat(levels));
         let codes = error_codes(&text);
         assert!(!codes.is_empty() || open == "x.f", "{open}");
     }
@@ -145,12 +141,12 @@ fn recovery_keeps_the_members_around_an_error() {
 
 fn token_soup() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
-        "module", "0x1", "::", "m", "{", "}", "(", ")", "[", "]", "fun", "struct", "enum", "let", "mut", "=", "==", ";", ",",
-        ":", "<", ">", ">>=", "|", "||", "&", "&mut", "&&", "*", "+", "-", "!", "..", ".", "#", "@", "if", "else", "while",
-        "loop", "for", "in", "match", "=>", "->", "return", "break", "continue", "abort", "as", "is", "x", "S", "T", "vector",
-        "1", "0xFFu8", "1_0", "\"a\"", "b\"a\"", "x\"0a\"", "'a", "'a:", "use", "friend", "public", "(friend)", "native",
-        "entry", "inline", "macro", "const", "has", "copy", "drop", "spec", "script", "address", "move", "$x", "assert!",
-        "/// d\n", "/* c */", "\n", "phantom", "acquires", "`fun`", "_",
+        "module", "0x1", "::", "m", "{", "}", "(", ")", "[", "]", "fun", "struct", "enum", "let", "mut", "=", "==",
+        ";", ",", ":", "<", ">", ">>=", "|", "||", "&", "&mut", "&&", "*", "+", "-", "!", "..", ".", "#", "@", "if",
+        "else", "while", "loop", "for", "in", "match", "=>", "->", "return", "break", "continue", "abort", "as", "is",
+        "x", "S", "T", "vector", "1", "0xFFu8", "1_0", "\"a\"", "b\"a\"", "x\"0a\"", "'a", "'a:", "use", "friend",
+        "public", "(friend)", "native", "entry", "inline", "macro", "const", "has", "copy", "drop", "spec", "script",
+        "address", "move", "$x", "assert!", "/// d\n", "/* c */", "\n", "phantom", "acquires", "`fun`", "_",
     ]);
     prop::collection::vec(words, 0..120).prop_map(|words| words.join(" "))
 }

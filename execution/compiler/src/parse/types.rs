@@ -20,10 +20,7 @@ impl Parser<'_> {
                 if mutable {
                     self.advance();
                 }
-                TypeKind::Reference {
-                    mutable,
-                    inner: Box::new(self.ty()?),
-                }
+                TypeKind::Reference { mutable, inner: Box::new(self.ty()?) }
             }
             TokenKind::LParen => {
                 self.advance();
@@ -44,10 +41,7 @@ impl Parser<'_> {
             }
             _ => TypeKind::Path(self.path(Generics::Type, "a type")?),
         };
-        Ok(Type {
-            kind,
-            span: self.span_from(start),
-        })
+        Ok(Type { kind, span: self.span_from(start) })
     }
 
     fn starts_type(&self, ahead: usize) -> bool {
@@ -69,21 +63,14 @@ impl Parser<'_> {
         let result = if self.eat(TokenKind::Arrow) || self.starts_type(0) && !self.at_word("has") {
             self.ty()?
         } else {
-            Type {
-                kind: TypeKind::Tuple(Vec::new()),
-                span: self.previous_span().after(),
-            }
+            Type { kind: TypeKind::Tuple(Vec::new()), span: self.previous_span().after() }
         };
         let mut abilities = Vec::new();
         if self.at_word("has") {
             self.advance();
             abilities = self.abilities(TokenKind::Plus)?;
         }
-        Ok(TypeKind::Function {
-            params,
-            result: Box::new(result),
-            abilities,
-        })
+        Ok(TypeKind::Function { params, result: Box::new(result), abilities })
     }
 
     /// `<T, U>`; the `<` is next.
@@ -101,16 +88,9 @@ impl Parser<'_> {
         self.comma_list(TokenKind::Greater, opener, "at the end of the type parameters", |parser| {
             let phantom = if parser.is_name_at(1) { parser.eat_word("phantom") } else { None };
             let name = parser.name("a type parameter")?;
-            let constraints = if parser.eat(TokenKind::Colon) {
-                parser.abilities(TokenKind::Plus)?
-            } else {
-                Vec::new()
-            };
-            Ok(TypeParam {
-                name,
-                phantom,
-                constraints,
-            })
+            let constraints =
+                if parser.eat(TokenKind::Colon) { parser.abilities(TokenKind::Plus)? } else { Vec::new() };
+            Ok(TypeParam { name, phantom, constraints })
         })
     }
 

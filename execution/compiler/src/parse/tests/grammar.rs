@@ -142,7 +142,9 @@ fn missing_semicolons() {
 
 #[test]
 fn reserved_and_contextual_words() {
-    for word in ["self", "for", "type", "enum", "match", "mut", "in", "entry", "friend", "script", "is", "has", "package"] {
+    for word in
+        ["self", "for", "type", "enum", "match", "mut", "in", "entry", "friend", "script", "is", "has", "package"]
+    {
         let unit = parse_well(&format!(
             "module 0x1::m {{ fun {word}({word}: u64): u64 {{ let {word} = {word} + 1; {word} = 2; {word}({word}) }} }}"
         ));
@@ -172,7 +174,9 @@ fn labels_and_jumps() {
 
 #[test]
 fn assignments() {
-    let ExpKind::Assign { target, .. } = expression("(a, S { x, y: _, .. }, T(.., z), *p, q.r) = e").kind else { panic!() };
+    let ExpKind::Assign { target, .. } = expression("(a, S { x, y: _, .. }, T(.., z), *p, q.r) = e").kind else {
+        panic!()
+    };
     let AssignTargetKind::Tuple(targets) = target.kind else { panic!() };
     assert!(matches!(targets[0].kind, AssignTargetKind::Place(_)));
     let AssignTargetKind::Named { fields, rest: Some(_), .. } = &targets[1].kind else { panic!() };
@@ -197,7 +201,10 @@ fn literals() {
     assert_eq!(bytes("\"ä\""), "ä".as_bytes());
     let ExpKind::Literal(Literal::Number { value, suffix }) = expression("0xFF_FFu64").kind else { panic!() };
     assert_eq!((value, suffix), (U256::from(0xffff), Some(IntType::U64)));
-    assert!(matches!(expression("@0x1").kind, ExpKind::Literal(Literal::Address(AddressSpecifier::Numeric(Address::ONE)))));
+    assert!(matches!(
+        expression("@0x1").kind,
+        ExpKind::Literal(Literal::Address(AddressSpecifier::Numeric(Address::ONE)))
+    ));
     assert!(matches!(expression("@std").kind, ExpKind::Literal(Literal::Address(AddressSpecifier::Named(_)))));
     for text in ["x\"0aF\"", "x\"zz\"", "b\"\\q\"", "1u9", "12ab", "0x", "@0x1u8"] {
         let codes = error_codes(&format!("module 0x1::m {{ fun f() {{ {text} }} }}"));
@@ -225,14 +232,18 @@ fn doc_comments() {
 
 #[test]
 fn uses_are_flat() {
-    let unit = parse_well("module 0x1::m { use a::{m, n as k, p::{Self, x as y}, q::z}; use fun a::m::f as T.g; use a::m::Self; }");
+    let unit = parse_well(
+        "module 0x1::m { use a::{m, n as k, p::{Self, x as y}, q::z}; use fun a::m::f as T.g; use a::m::Self; }",
+    );
     let members = members(unit);
     let Member::Use(first) = &members[0] else { panic!() };
     let shown: Vec<String> = first
         .items
         .iter()
         .map(|item| match item {
-            UseItem::Module { module, alias } => format!("{}/{:?}", module.name.value, alias.as_ref().map(|one| &one.value)),
+            UseItem::Module { module, alias } => {
+                format!("{}/{:?}", module.name.value, alias.as_ref().map(|one| &one.value))
+            }
             UseItem::Member { module, member, alias } => {
                 format!("{}::{}/{:?}", module.name.value, member.value, alias.as_ref().map(|one| &one.value))
             }

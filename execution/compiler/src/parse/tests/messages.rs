@@ -2,12 +2,16 @@ use super::messages;
 
 #[test]
 fn missing_semicolon() {
-    insta::assert_snapshot!(messages("module 0x1::m {\n    fun f() {\n        let x = 1\n        let y = 2;\n    }\n}\n"));
+    insta::assert_snapshot!(messages(
+        "module 0x1::m {\n    fun f() {\n        let x = 1\n        let y = 2;\n    }\n}\n"
+    ));
 }
 
 #[test]
 fn missing_semicolon_behind_a_block() {
-    insta::assert_snapshot!(messages("module 0x1::m {\n    fun f(): u64 {\n        while (true) { }\n        3\n    }\n}\n"));
+    insta::assert_snapshot!(messages(
+        "module 0x1::m {\n    fun f(): u64 {\n        while (true) { }\n        3\n    }\n}\n"
+    ));
 }
 
 #[test]
