@@ -24,10 +24,7 @@ fn limits_hold() {
     let with_parameters = |parameters: &[Token]| Body::new(vec![B::Ret]).parameters(parameters);
     assert_eq!(status(verify_body(with_parameters(&many(129, Token::U8)))), StatusCode::TOO_MANY_PARAMETERS);
     verify_body(with_parameters(&many(128, Token::U8))).unwrap();
-    assert_eq!(
-        status(verify_body(Body::new(vec![B::Ret]).generics(&[""; 33]))),
-        StatusCode::TOO_MANY_TYPE_PARAMETERS
-    );
+    assert_eq!(status(verify_body(Body::new(vec![B::Ret]).generics(&[""; 33]))), StatusCode::TOO_MANY_TYPE_PARAMETERS);
     let nested = |depth: usize| (1..depth).fold(Token::U8, |inner, _| vector(inner));
     verify_body(with_parameters(&[nested(256)])).unwrap();
     let mut builder = Builder::new("m");

@@ -64,7 +64,7 @@ fn blocks_leave_the_stack_empty() {
     assert_eq!(verdict(Body::new(unreachable)), StatusCode::NEGATIVE_STACK_SIZE_WITHIN_BLOCK);
     let too_high = [vec![B::LdTrue; 1025], vec![B::Pop; 1025], vec![B::Ret]].concat();
     assert_eq!(verdict(Body::new(too_high)), StatusCode::VALUE_STACK_OVERFLOW);
-    let many_pushes = [[B::LdTrue, B::Pop].repeat(10_001), vec![B::Ret]].concat();
+    let many_pushes = [vec![[B::LdTrue, B::Pop]; 10_001].concat(), vec![B::Ret]].concat();
     assert_eq!(verdict(Body::new(many_pushes)), StatusCode::VALUE_STACK_PUSH_OVERFLOW);
 }
 
@@ -89,15 +89,43 @@ fn operands_have_the_right_types() {
         (vec![Token::Signer], vec![B::CopyLoc(0), B::Pop], StatusCode::COPYLOC_WITHOUT_COPY_ABILITY),
         (vec![reference(Token::U8)], vec![B::ImmBorrowLoc(0), B::Pop], StatusCode::BORROWLOC_REFERENCE_ERROR),
         (vec![], vec![B::LdU8(0), B::ReadRef, B::Pop], StatusCode::READREF_TYPE_MISMATCH_ERROR),
-        (vec![reference(Token::Signer)], vec![B::MoveLoc(0), B::ReadRef, B::Pop], StatusCode::READREF_WITHOUT_COPY_ABILITY),
-        (vec![reference(Token::U8)], vec![B::MoveLoc(0), B::FreezeRef, B::Pop], StatusCode::FREEZEREF_TYPE_MISMATCH_ERROR),
-        (vec![reference(Token::U8)], vec![B::LdU8(0), B::MoveLoc(0), B::WriteRef], StatusCode::WRITEREF_NO_MUTABLE_REFERENCE_ERROR),
-        (vec![mutable(Token::U8)], vec![B::LdU64(0), B::MoveLoc(0), B::WriteRef], StatusCode::WRITEREF_TYPE_MISMATCH_ERROR),
-        (vec![mutable(Token::TypeParameter(0)), Token::TypeParameter(0)], vec![B::MoveLoc(1), B::MoveLoc(0), B::WriteRef], StatusCode::WRITEREF_WITHOUT_DROP_ABILITY),
+        (
+            vec![reference(Token::Signer)],
+            vec![B::MoveLoc(0), B::ReadRef, B::Pop],
+            StatusCode::READREF_WITHOUT_COPY_ABILITY,
+        ),
+        (
+            vec![reference(Token::U8)],
+            vec![B::MoveLoc(0), B::FreezeRef, B::Pop],
+            StatusCode::FREEZEREF_TYPE_MISMATCH_ERROR,
+        ),
+        (
+            vec![reference(Token::U8)],
+            vec![B::LdU8(0), B::MoveLoc(0), B::WriteRef],
+            StatusCode::WRITEREF_NO_MUTABLE_REFERENCE_ERROR,
+        ),
+        (
+            vec![mutable(Token::U8)],
+            vec![B::LdU64(0), B::MoveLoc(0), B::WriteRef],
+            StatusCode::WRITEREF_TYPE_MISMATCH_ERROR,
+        ),
+        (
+            vec![mutable(Token::TypeParameter(0)), Token::TypeParameter(0)],
+            vec![B::MoveLoc(1), B::MoveLoc(0), B::WriteRef],
+            StatusCode::WRITEREF_WITHOUT_DROP_ABILITY,
+        ),
         (vec![Token::TypeParameter(0)], vec![B::MoveLoc(0), B::Pop], StatusCode::POP_WITHOUT_DROP_ABILITY),
         (vec![], vec![B::LdU8(1), B::LdU64(1), B::Lt, B::Pop], StatusCode::INTEGER_OP_TYPE_MISMATCH_ERROR),
-        (vec![Token::TypeParameter(0), Token::TypeParameter(0)], vec![B::MoveLoc(0), B::MoveLoc(1), B::Eq, B::Pop], StatusCode::EQUALITY_OP_TYPE_MISMATCH_ERROR),
-        (vec![Token::U64], vec![B::MoveLoc(0), B::LdU8(1), B::CastU64, B::Xor, B::LdTrue, B::Neq, B::Pop], StatusCode::EQUALITY_OP_TYPE_MISMATCH_ERROR),
+        (
+            vec![Token::TypeParameter(0), Token::TypeParameter(0)],
+            vec![B::MoveLoc(0), B::MoveLoc(1), B::Eq, B::Pop],
+            StatusCode::EQUALITY_OP_TYPE_MISMATCH_ERROR,
+        ),
+        (
+            vec![Token::U64],
+            vec![B::MoveLoc(0), B::LdU8(1), B::CastU64, B::Xor, B::LdTrue, B::Neq, B::Pop],
+            StatusCode::EQUALITY_OP_TYPE_MISMATCH_ERROR,
+        ),
     ];
     for (number, (parameters, code, expected)) in cases.into_iter().enumerate() {
         assert_eq!(verdict(with(&parameters, code).generics(&[""])), expected, "case {number}");
@@ -170,10 +198,7 @@ fn structs_are_packed_and_borrowed_by_their_types() {
     let after = |more: Vec<B>| [make.clone(), more].concat();
     run(after(vec![B::Unpack(pair), B::Pop, B::Pop])).unwrap();
     run(after(vec![B::StLoc(0), B::ImmBorrowLoc(0), B::ImmBorrowField(field), B::ReadRef, B::Pop])).unwrap();
-    assert_eq!(
-        status(run(vec![B::LdU8(2), B::LdU64(1), B::Pack(pair), B::Pop])),
-        StatusCode::PACK_TYPE_MISMATCH_ERROR
-    );
+    assert_eq!(status(run(vec![B::LdU8(2), B::LdU64(1), B::Pack(pair), B::Pop])), StatusCode::PACK_TYPE_MISMATCH_ERROR);
     assert_eq!(status(run(after(vec![B::Unpack(other), B::Pop]))), StatusCode::UNPACK_TYPE_MISMATCH_ERROR);
     let through_immutable = vec![B::StLoc(0), B::ImmBorrowLoc(0), B::MutBorrowField(field), B::Pop];
     assert_eq!(status(run(after(through_immutable))), StatusCode::BORROWFIELD_TYPE_MISMATCH_ERROR);
@@ -198,8 +223,14 @@ fn globals_need_key_and_the_right_operands() {
         (vec![B::MoveLoc(3), B::MoveFrom(keyed), B::Pop], StatusCode::MOVEFROM_TYPE_MISMATCH_ERROR),
         (vec![B::MoveLoc(0), B::ImmBorrowGlobal(plain), B::Pop], StatusCode::BORROWGLOBAL_WITHOUT_KEY_ABILITY),
         (vec![B::MoveLoc(3), B::MutBorrowGlobal(keyed), B::Pop], StatusCode::BORROWGLOBAL_TYPE_MISMATCH_ERROR),
-        ([vec![B::MoveLoc(1)], pack(plain).to_vec(), vec![B::MoveTo(plain)]].concat(), StatusCode::MOVETO_WITHOUT_KEY_ABILITY),
-        ([vec![B::MoveLoc(2)], pack(keyed).to_vec(), vec![B::MoveTo(keyed)]].concat(), StatusCode::MOVETO_TYPE_MISMATCH_ERROR),
+        (
+            [vec![B::MoveLoc(1)], pack(plain).to_vec(), vec![B::MoveTo(plain)]].concat(),
+            StatusCode::MOVETO_WITHOUT_KEY_ABILITY,
+        ),
+        (
+            [vec![B::MoveLoc(2)], pack(keyed).to_vec(), vec![B::MoveTo(keyed)]].concat(),
+            StatusCode::MOVETO_TYPE_MISMATCH_ERROR,
+        ),
         (vec![B::MoveLoc(1), B::LdU64(1), B::MoveTo(keyed)], StatusCode::MOVETO_TYPE_MISMATCH_ERROR),
     ];
     for (number, (code, expected)) in cases.into_iter().enumerate() {

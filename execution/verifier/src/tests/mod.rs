@@ -136,10 +136,8 @@ impl Builder {
     }
 
     fn fields(&mut self, fields: &[(&str, Token)]) -> Vec<FieldDefinition> {
-        let field = |(name, signature): &(&str, Token)| FieldDefinition {
-            name: self.name(name),
-            signature: signature.clone(),
-        };
+        let field =
+            |(name, signature): &(&str, Token)| FieldDefinition { name: self.name(name), signature: signature.clone() };
         fields.iter().map(field).collect()
     }
 

@@ -206,12 +206,8 @@ fn entry_functions_take_what_a_transaction_can_pass() {
     let signer = reference(Token::Signer);
     with_entry(&[signer.clone(), Token::Signer, Token::U256, vector(vector(Token::U8)), Token::Address], &[]).unwrap();
     with_entry(&[string.clone(), option(string), vector(option(Token::Bool))], &[]).unwrap();
-    let refused = [
-        vec![reference(Token::U8)],
-        vec![Token::U8, signer],
-        vec![vector(Token::Signer)],
-        vec![option(Token::Signer)],
-    ];
+    let refused =
+        [vec![reference(Token::U8)], vec![Token::U8, signer], vec![vector(Token::Signer)], vec![option(Token::Signer)]];
     for parameters in refused {
         assert_eq!(status(with_entry(&parameters, &[])), StatusCode::INVALID_MAIN_FUNCTION_SIGNATURE);
     }
@@ -269,9 +265,8 @@ fn attributes_are_true() {
 fn packages_are_verified_linked_and_compared_with_what_they_replace() {
     let lib = library();
     let user = caller("user", "for_friends", &[Token::U64]);
-    let modules = |builders: &[&Builder]| -> Vec<_> {
-        builders.iter().map(|one| Arc::new(one.module.clone())).collect()
-    };
+    let modules =
+        |builders: &[&Builder]| -> Vec<_> { builders.iter().map(|one| Arc::new(one.module.clone())).collect() };
     let limits = Limits::default();
     verify_package(&modules(&[&user, &lib]), &Source::new(), &limits).unwrap();
     let alone = verify_package(&modules(&[&user]), &Source::new(), &limits);
@@ -317,7 +312,8 @@ fn scripts_are_held_to_the_same_rules() {
     assert_eq!(error.location.module, None);
     let unfit = script(&[mutable(Token::U64)], vec![B::Ret], None);
     assert_eq!(status(verify(&unfit)), StatusCode::INVALID_MAIN_FUNCTION_SIGNATURE);
-    let calls = |name| script(&[], vec![B::LdU64(1), B::Call(FunctionHandleIndex(0)), B::Ret], Some((name, &[Token::U64])));
+    let calls =
+        |name| script(&[], vec![B::LdU64(1), B::Call(FunctionHandleIndex(0)), B::Ret], Some((name, &[Token::U64])));
     let lib = source(&[&library()]);
     verify(&calls("open")).unwrap();
     verify_script_linked(&calls("open"), &lib).unwrap();
