@@ -3,9 +3,16 @@
 //! [`package`] is the source text that contracts compile against; [`natives`] implements what it and the standard library
 //! declare `native`; [`test_natives`] are the same with scripted answers instead of models, for unit tests in Move.
 
+mod compile;
+mod genesis;
 mod natives;
 mod package_metadata;
 
+pub use compile::{compile_packages, source_package};
+pub use genesis::{
+    GenesisConfig, GenesisError, GenesisPackage, INFERENCE_CALLS_PER_TRANSACTION, INFERENCE_UNITS_PER_TRANSACTION,
+    ResidentModel, build_genesis,
+};
 pub use natives::{natives, test_natives};
 use noema_move_stdlib::EmbeddedPackage;
 pub use package_metadata::{Any, ModuleMetadata, PackageDep, PackageMetadata, UpgradePolicy};
