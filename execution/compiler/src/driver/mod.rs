@@ -15,6 +15,7 @@ use crate::diagnostics::{Diagnostics, Files, Symbol};
 use crate::expand::ast::Edition;
 use crate::expand::test_plan::TestPlan;
 use crate::expand::{PackageUnits, expand};
+use crate::package::LoadedProgram;
 use crate::parse::parse;
 
 pub use units::{CompiledScriptUnit, CompiledUnit};
@@ -120,8 +121,20 @@ pub fn compile_sources(
     })
 }
 
+/// Compiles a loaded package and everything it depends on. Warnings of loading are among the result's.
+///
+/// # Errors
+/// [`CompileFailure`] with every error found.
+pub fn compile_package(loaded: &LoadedProgram, options: Options) -> Result<CompiledProgram, CompileFailure> {
+    on_big_stack(|| {
+        let mut diagnostics = loaded.diagnostics.clone();
+        let units = loaded.parse(&mut diagnostics);
+        compile_units(units, loaded.files.clone(), diagnostics, options)
+    })
+}
+
 /// Runs everything behind the parser.
-pub(crate) fn compile_units(
+fn compile_units(
     packages: Vec<PackageUnits>,
     files: Files,
     mut diagnostics: Diagnostics,
@@ -138,7 +151,7 @@ pub(crate) fn compile_units(
 }
 
 /// Runs `work` on a thread whose stack bears the deepest tree the parser lets through.
-pub(crate) fn on_big_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+fn on_big_stack<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("move-compiler".into()).stack_size(STACK_BYTES);
         let handle = thread.spawn_scoped(scope, work).expect("the system can start one more thread");

@@ -1,6 +1,8 @@
 //! Which source each instruction comes from.
 
-use crate::diagnostics::{Span, Symbol};
+use serde_json::{Value, json};
+
+use crate::diagnostics::{Files, Span, Symbol};
 
 /// The sources of a module's code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,9 +35,44 @@ impl SourceMap {
         self.functions.get(function)?.code.get(offset).copied()
     }
 
+    /// The map as a JSON document: for each function its names and, for each instruction, `[file, line, column]`, where
+    /// `file` is a position in `files`.
+    #[must_use]
+    pub fn to_json(&self, files: &Files) -> Value {
+        let mut paths: Vec<&str> = Vec::new();
+        let functions: Vec<Value> = self
+            .functions
+            .iter()
+            .map(|function| {
+                let mut place = |span: &Span| {
+                    let path = files.path(span.file);
+                    let file = paths.iter().position(|known| *known == path).unwrap_or_else(|| {
+                        paths.push(path);
+                        paths.len() - 1
+                    });
+                    let (line, column) = files.line_column(span.file, span.start);
+                    json!([file, line, column])
+                };
+                json!({
+                    "name": function.name.as_str(),
+                    "declared": place(&function.span),
+                    "type_params": names(&function.type_params),
+                    "params": names(&function.params),
+                    "locals": names(&function.locals),
+                    "code": function.code.iter().map(place).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        json!({ "files": paths, "functions": functions })
+    }
+
     /// The function called `name`.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<&FunctionMap> {
         self.functions.iter().find(|function| &*function.name == name)
     }
+}
+
+fn names(symbols: &[Symbol]) -> Vec<&str> {
+    symbols.iter().map(Symbol::as_str).collect()
 }
