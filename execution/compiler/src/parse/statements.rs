@@ -155,7 +155,11 @@ impl Parser<'_> {
 
     /// `true` where an item begins, which no block can hold: a `}` was forgotten before.
     fn at_item_in_block(&self) -> bool {
-        matches!(self.word_at(0), "fun" | "public" | "const" | "module" | "struct" | "native")
+        let named =
+            matches!(self.word_at(0), "fun" | "const" | "struct" | "module") && self.kind_at(1) != TokenKind::Equal;
+        named
+            || self.at_word("public")
+            || (self.at_word("native") && matches!(self.word_at(1), "fun" | "struct" | "public"))
             || (self.kind() == TokenKind::Hash && self.kind_at(1) == TokenKind::LBracket)
             || (self.at_word("entry") && self.word_at(1) == "fun")
             || (self.at_word("inline") && self.word_at(1) == "fun")

@@ -8,6 +8,7 @@ use crate::limits::NESTING_MAX;
 
 mod grammar;
 mod messages;
+mod semantics;
 
 fn parse_text(text: &str) -> (Files, SourceUnit, Diagnostics) {
     let mut files = Files::new();
