@@ -15,7 +15,7 @@ use crate::meter::Meter;
 
 pub(crate) fn check(function: &Function<'_>, graph: &FlowGraph, meter: &mut Meter) -> Result {
     let lacks_drop = |local: &&_| !function.abilities(local).has(Ability::Drop);
-    let undroppable = Bits::of(function.locals.iter().map(|local| lacks_drop(local)));
+    let undroppable = Bits::of(function.locals.iter().map(lacks_drop));
     let parameters = Bits::of((0..function.parameters.len()).map(|_| true));
     let initial = State { always: parameters, maybe: parameters };
     let cost = function.locals.len() as u64;

@@ -55,7 +55,8 @@ fn definitions_are_limited() {
 
 #[test]
 fn entries_are_unique() {
-    let breakages: [(fn(&mut CompiledModule), StatusCode); 9] = [
+    type Breakage = fn(&mut CompiledModule);
+    let breakages: [(Breakage, StatusCode); 9] = [
         (|m| m.identifiers.push(m.identifiers[0].clone()), StatusCode::DUPLICATE_ELEMENT),
         (|m| m.address_identifiers.push(m.address_identifiers[0]), StatusCode::DUPLICATE_ELEMENT),
         (|m| m.signatures.push(m.signatures[0].clone()), StatusCode::DUPLICATE_ELEMENT),

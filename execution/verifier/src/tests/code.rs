@@ -275,7 +275,7 @@ fn enums_are_packed_switched_and_unpacked() {
     let type_ = builder.enum_type(shape);
     let run = |code: Vec<B>| {
         let mut builder = builder.clone();
-        builder.function("f", Body::new(code).parameters(&[type_.clone()]));
+        builder.function("f", Body::new(code).parameters(std::slice::from_ref(&type_)));
         builder.last_code().jump_tables = vec![VariantJumpTable { head_enum: EnumDefIndex(0), targets: vec![2, 3] }];
         builder.verify()
     };
@@ -342,7 +342,7 @@ fn growing_types_run_out_of_units() {
     let fields: Vec<_> = wide.iter().map(|name| (name.as_str(), list.clone())).collect();
     let boxed = builder.generic_struct("Box", "drop", &[("", false)], &fields);
     let big = (0..40).fold(Token::U8, |inner, _| builder.type_with(boxed, &[vector(inner)]));
-    let of_big = builder.struct_instance(boxed, &[big.clone()]);
+    let of_big = builder.struct_instance(boxed, std::slice::from_ref(&big));
     let type_ = builder.type_with(boxed, &[big]);
     let unpack = [vec![B::MoveLoc(0), B::UnpackGeneric(of_big)], vec![B::Pop; 25]].concat();
     let repeated: Vec<_> = unpack.iter().cloned().cycle().take(unpack.len() * 2300).collect();

@@ -81,7 +81,9 @@ fn structs_link_by_abilities_and_type_parameters() {
 fn modules_do_not_use_each_other_in_a_circle() {
     let using = |name: &str, used: &[&str]| {
         let mut builder = Builder::new(name);
-        used.iter().for_each(|other| drop(builder.other_module(other)));
+        for other in used {
+            builder.other_module(other);
+        }
         builder
     };
     let (a, b, c) = (using("a", &["b"]), using("b", &["c"]), using("c", &["a"]));
