@@ -1,0 +1,95 @@
+//! The benchmark programs give the official machine's results.
+
+#![allow(missing_docs, reason = "a test")]
+
+mod common;
+
+use std::time::Instant;
+
+use common::{call, compile, vm};
+use noema_execution_api::{GasMeter, NoAnswers, TransactionContext};
+use noema_types::{Address, U256};
+
+const SOURCE: &str = include_str!("programs/bench.move");
+
+fn arg<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    bcs::to_bytes(value).expect("a number serialises")
+}
+
+/// Function, argument, BCS of the result.
+fn programs() -> Vec<(&'static str, u64, Vec<u8>)> {
+    let wide: U256 = "98198928683844896079899328885370923021".parse().expect("a number");
+    vec![
+        ("fib", 27, arg(&196_418u64)),
+        ("loop_sum", 2_000_000, arg(&147u64)),
+        ("sort", 800, arg(&1_086_531_792u64)),
+        ("points", 100_000, arg(&805_003u64)),
+        ("wide", 200_000, wide.to_le_bytes::<32>().to_vec()),
+    ]
+}
+
+#[test]
+fn results_are_the_official_ones() {
+    let state = compile(SOURCE);
+    for (name, size, expected) in programs() {
+        let results = call(&state, &format!("bench::{name}"), vec![arg(&size)]).expect(name);
+        assert_eq!(results[0].0, expected, "{name}");
+    }
+}
+
+#[test]
+fn transfers_move_balances() {
+    let mut state = compile(SOURCE);
+    let vm = vm();
+    let module = "0x42::bench".parse().expect("a module's name");
+    let accounts: Vec<Address> = (1..=20).map(Address::from_u8).collect();
+    for account in &accounts {
+        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+        let args = vec![arg(account)];
+        session.execute_function(&module, "init_account", vec![], args, &mut GasMeter::unlimited()).expect("init");
+        let writes = session.finish().expect("changes").write_set;
+        state.apply(&writes);
+    }
+    let mut random = 1u64;
+    let mut sent = 0;
+    for _ in 0..200 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (from, to) = ((random >> 33) as usize % 20, (random >> 40) as usize % 20);
+        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+        let args = vec![arg(&accounts[from]), arg(&accounts[to]), arg(&(random >> 50))];
+        session.execute_function(&module, "transfer", vec![], args, &mut GasMeter::unlimited()).expect("transfer");
+        let writes = session.finish().expect("changes").write_set;
+        assert_eq!(writes.0.len(), if from == to { 1 } else { 2 });
+        sent += 1;
+        state.apply(&writes);
+    }
+    let total: (u64, u64) = state
+        .values
+        .iter()
+        .filter(|(key, _)| matches!(key, noema_types::StateKey::Resource { .. }))
+        .map(|(_, bytes)| bcs::from_bytes::<(u64, u64)>(bytes).expect("a balance"))
+        .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert_eq!(total, (20_000_000, sent));
+}
+
+/// `cargo test -p noema-vm --test bench -- --ignored --nocapture`
+#[test]
+#[ignore = "prints times"]
+#[allow(clippy::print_stderr, reason = "its only purpose")]
+fn times() {
+    let state = compile(SOURCE);
+    let vm = vm();
+    let module = "0x42::bench".parse().expect("a module's name");
+    for (name, size, _) in programs() {
+        let mut best = None;
+        for _ in 0..5 {
+            let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+            let mut gas = GasMeter::unlimited();
+            let started = Instant::now();
+            session.execute_function(&module, name, vec![], vec![arg(&size)], &mut gas).expect(name);
+            let taken = started.elapsed();
+            best = best.filter(|(least, _, _)| *least < taken).or(Some((taken, session.instructions(), gas.used())));
+        }
+        eprintln!("{name}({size}): {best:?}");
+    }
+}
