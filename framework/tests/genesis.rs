@@ -1,0 +1,273 @@
+//! The first state, and questions to models on it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use noema_execution_api::{
+    AnswerSource, GasMeter, GasSchedule, MemoryState, NoAnswers, PendingJob, StateView, TransactionContext,
+};
+use noema_framework::{
+    GenesisConfig, GenesisPackage, INFERENCE_CALLS_PER_TRANSACTION, INFERENCE_UNITS_PER_TRANSACTION, ResidentModel,
+    build_genesis, compile_packages, natives,
+};
+use noema_inference_api::{
+    Answer, AnswerError, Family, Generated, Job, JobKind, ModelManifest, NUMERICS_VERSION, Options, RopeScaling,
+    SpecialTokens, Stop,
+};
+use noema_types::{Address, ChainId, Genesis, Hash, ModuleId, StateKey, TypeTag, WriteOp};
+use noema_vm::{ExecError, Session, Vm, VmLimits};
+use serde::Serialize;
+
+const RICH: Address = Address::from_u8(0xFA);
+const WEIGHTS: Hash = Hash([3; 32]);
+
+static PACKAGES: LazyLock<Vec<GenesisPackage>> =
+    LazyLock::new(|| compile_packages().unwrap_or_else(|failure| panic!("{failure}")));
+
+fn manifest() -> ModelManifest {
+    ModelManifest {
+        name: "smollm2-135m".to_owned(),
+        numerics: NUMERICS_VERSION,
+        family: Family::Llama,
+        layers: 30,
+        hidden: 576,
+        heads: 9,
+        kv_heads: 3,
+        head_dim: 64,
+        feed_forward: 1_536,
+        vocab: 49_152,
+        context: 8_192,
+        rope_base: 100_000,
+        rope_scaling: RopeScaling::None,
+        norm_epsilon_bits: 1e-5f32.to_bits(),
+        tied_head: true,
+        special: SpecialTokens { bos: Some(1), eos: vec![2, 0] },
+        chat_template: "{{ messages }}".to_owned(),
+        license: "Apache-2.0".to_owned(),
+    }
+}
+
+fn config() -> GenesisConfig {
+    GenesisConfig {
+        chain_id: ChainId(4),
+        timestamp_us: 1_700_000_000_000_000,
+        epoch_interval_us: 7_200_000_000,
+        accounts: vec![(RICH, 1_000_000)],
+        faucet: Some(RICH),
+        resident_models: vec![ResidentModel { weights: WEIGHTS, tokenizer: Hash([4; 32]), manifest: manifest() }],
+        inference_units_per_transaction: INFERENCE_UNITS_PER_TRANSACTION,
+        inference_calls_per_transaction: INFERENCE_CALLS_PER_TRANSACTION,
+    }
+}
+
+fn genesis(config: &GenesisConfig) -> Genesis {
+    build_genesis(&PACKAGES, config).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn state() -> MemoryState {
+    let mut state = MemoryState::new();
+    state.apply(&genesis(&config()).write_set);
+    state
+}
+
+fn vm() -> Vm {
+    Vm::new(natives(), GasSchedule::default(), VmLimits::default())
+}
+
+fn module(name: &str) -> ModuleId {
+    format!("0x1::{name}").parse().expect("a module")
+}
+
+fn arg(value: &impl Serialize) -> Vec<u8> {
+    bcs::to_bytes(value).expect("arguments serialise")
+}
+
+fn coin() -> TypeTag {
+    "0x1::aptos_coin::AptosCoin".parse().expect("a type")
+}
+
+/// First result of a function that only looks.
+fn view(state: &MemoryState, name: &str, function: &str, types: Vec<TypeTag>, args: Vec<Vec<u8>>) -> Vec<u8> {
+    let vm = vm();
+    let mut session = vm.session(state, &NoAnswers, TransactionContext::default());
+    let results = session.execute_view(&module(name), function, types, args, &mut GasMeter::unlimited());
+    results.unwrap_or_else(|error| panic!("{name}::{function}: {error}")).swap_remove(0).0
+}
+
+fn model_address(state: &MemoryState) -> Address {
+    let models: Vec<Address> = bcs::from_bytes(&view(state, "model", "resident_models", vec![], vec![])).unwrap();
+    assert_eq!(models.len(), 1);
+    models[0]
+}
+
+#[test]
+fn genesis_repeats_exactly() {
+    assert_eq!(genesis(&config()), genesis(&config()));
+    let other = GenesisConfig { chain_id: ChainId(5), ..config() };
+    assert_ne!(genesis(&config()).write_set, genesis(&other).write_set);
+}
+
+#[test]
+fn genesis_holds_modules_coins_and_the_model() {
+    let genesis = genesis(&config());
+    assert!(genesis.write_set.0.values().all(|op| matches!(op, WriteOp::Write(_))));
+    let modules: usize = PACKAGES.iter().map(|package| package.modules.len()).sum();
+    let published = genesis.write_set.0.keys().filter(|key| matches!(key, StateKey::Module(_))).count();
+    assert_eq!(published, modules);
+    assert!(PACKAGES.iter().all(|package| package.modules.len() > 5));
+
+    let state = state();
+    assert_eq!(view(&state, "coin", "balance", vec![coin()], vec![arg(&RICH)]), arg(&1_000_000u64));
+    assert_eq!(view(&state, "coin", "symbol", vec![coin()], vec![]), arg(&"NOEMA"));
+    assert_eq!(view(&state, "chain_id", "get", vec![], vec![]), [4]);
+    assert_eq!(view(&state, "timestamp", "now_seconds", vec![], vec![]), arg(&1_700_000_000u64));
+    assert_eq!(view(&state, "code", "package_names", vec![], vec![arg(&Address::ONE)]), arg(&["MoveStdlib", "NoemaFramework"]));
+    let model = arg(&model_address(&state));
+    assert_eq!(view(&state, "model", "name", vec![], vec![model.clone()]), arg(&"smollm2-135m"));
+    assert_eq!(view(&state, "model", "weights", vec![], vec![model]), arg(&WEIGHTS.0.to_vec()));
+}
+
+#[test]
+fn the_registry_keeps_the_metadata_of_the_packages() {
+    let key = StateKey::Resource { address: Address::ONE, tag: "0x1::code::PackageRegistry".parse().unwrap() };
+    let bytes = state().get(&key).unwrap().expect("genesis makes the registry");
+    let kept: Vec<noema_framework::PackageMetadata> = bcs::from_bytes(&bytes).unwrap();
+    let expected: Vec<_> = PACKAGES.iter().map(|package| package.metadata.clone()).collect();
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn every_native_that_is_declared_is_there() {
+    let natives = natives();
+    let known: std::collections::BTreeSet<String> =
+        natives.names().map(|(_, module, function)| format!("{module}::{function}")).collect();
+    let mut declared = std::collections::BTreeSet::new();
+    for bytes in PACKAGES.iter().flat_map(|package| &package.modules) {
+        declared.extend(natives_of(bytes));
+    }
+    assert_eq!(declared, known);
+}
+
+/// Natives that a module declares, as `module::function`; those of `vector` are instructions.
+fn natives_of(bytes: &[u8]) -> Vec<String> {
+    let module = noema_bytecode::CompiledModule::deserialize(bytes).expect("compiled modules are well-formed");
+    let id = module.self_id();
+    module
+        .function_defs
+        .iter()
+        .filter(|def| def.code.is_none() && id.name != *"vector")
+        .map(|def| {
+            let handle = &module.function_handles[usize::from(def.function.0)];
+            format!("{}::{}", id.name, module.identifiers[usize::from(handle.name.0)])
+        })
+        .collect()
+}
+
+#[test]
+fn prices_in_move_are_prices_in_rust() {
+    for (layers, context) in [(30, 8_192), (1, 1), (1_024, 16_777_216)] {
+        let manifest = ModelManifest { layers, context, ..manifest() };
+        let model = ResidentModel { weights: WEIGHTS, tokenizer: WEIGHTS, manifest: manifest.clone() };
+        let mut state = MemoryState::new();
+        state.apply(&genesis(&GenesisConfig { resident_models: vec![model], ..config() }).write_set);
+        let model = arg(&model_address(&state));
+        let cost = manifest.cost();
+        let expected = [cost.prompt_token, cost.new_token, cost.context_kilo].map(|units| arg(&units)).concat();
+        assert_eq!(view(&state, "model", "cost", vec![], vec![model]), expected);
+        for (prompt, new) in [(0, 0), (1, 0), (0, 1), (45, 1), (1_000, 4_096), (u64::MAX, 3), (u64::from(u32::MAX), 9)] {
+            let args = vec![expected.clone(), arg(&prompt), arg(&new)];
+            let vm = vm();
+            let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+            let units = session
+                .execute_function(&module("model"), "generate_units", vec![], args, &mut GasMeter::unlimited())
+                .unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(units[0].0, arg(&cost.units(prompt, new)), "{prompt} and {new} tokens");
+        }
+    }
+}
+
+/// Asks the model to continue `prompt` by at most 8 tokens, greedily.
+fn generate(session: &mut Session<'_>, model: Address, prompt: &str, gas: &mut GasMeter) -> Result<String, ExecError> {
+    let options = arg(&(8u64, 0u64, 10_000u64, 0u64, None::<u64>, Vec::<String>::new()));
+    let args = vec![arg(&model), arg(&prompt), options];
+    let results = session.execute_function(&module("inference"), "generate", vec![], args, gas)?;
+    Ok(bcs::from_bytes(&results[0].0).expect("a text"))
+}
+
+fn ask(answers: &dyn AnswerSource, prompt: &str) -> Result<String, ExecError> {
+    let (state, vm) = (state(), vm());
+    let mut session = vm.session(&state, answers, TransactionContext::default());
+    generate(&mut session, model_address(&state), prompt, &mut GasMeter::unlimited())
+}
+
+fn job(prompt: &str) -> Job {
+    Job {
+        numerics: NUMERICS_VERSION,
+        model: WEIGHTS,
+        kind: JobKind::Generate,
+        prompt: prompt.to_owned(),
+        options: Options { max_new_tokens: 8, ..Options::default() },
+    }
+}
+
+fn answered(prompt: &str, answer: &Answer) -> BTreeMap<Hash, Bytes> {
+    BTreeMap::from([(job(prompt).id().0, Bytes::from(bcs::to_bytes(answer).unwrap()))])
+}
+
+#[test]
+fn unknown_answers_suspend_with_their_job() {
+    let job = job("The capital of France is");
+    let Err(ExecError::Pending(PendingJob { id, request })) = ask(&NoAnswers, &job.prompt) else {
+        panic!("an unknown answer suspends")
+    };
+    assert_eq!(id, job.id().0);
+    assert_eq!(bcs::from_bytes::<Job>(&request).unwrap(), job);
+}
+
+#[test]
+fn known_answers_come_back_and_only_their_work_is_charged() {
+    let prompt = "The capital of France is";
+    let text = " Paris.".to_owned();
+    let answer = Answer::Generated(Generated { text: text.clone(), prompt_tokens: 5, new_tokens: 2, stop: Stop::Length });
+    let (answers, state, vm) = (answered(prompt, &answer), state(), vm());
+    let mut session = vm.session(&state, &answers, TransactionContext::default());
+    let mut gas = GasMeter::unlimited();
+    assert_eq!(generate(&mut session, model_address(&state), prompt, &mut gas), Ok(text));
+    let units = manifest().cost().units(5, 2);
+    assert_eq!((session.inference().units, session.inference().calls), (units, 1));
+    assert_eq!(session.inference().jobs, [job(prompt).id().0]);
+    let inference = vm.schedule().inference_unit.times(units).0;
+    assert!(gas.used().0 > inference && gas.used().0 < inference + 1_000_000, "{gas:?}");
+}
+
+#[test]
+fn gas_must_cover_the_bound_before_the_model_is_asked() {
+    let (state, vm) = (state(), vm());
+    let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+    let bound = manifest().cost().units(25, 8);
+    let mut gas = GasMeter::new(vm.schedule().inference_unit.times(bound - 1));
+    let error = generate(&mut session, model_address(&state), "The capital of France is", &mut gas).unwrap_err();
+    let program = error.program().unwrap_or_else(|| panic!("{error} instead of out of gas"));
+    assert_eq!(program.status, noema_execution_api::StatusCode::OUT_OF_GAS);
+    assert_eq!(gas.remaining().0, 0);
+}
+
+#[test]
+fn refusals_have_their_codes() {
+    let context = AnswerError::ContextExceeded { tokens: 9_000, new_tokens: 8, context: 8_192 };
+    for (reason, code) in [(context, 0x10004), (AnswerError::Numeric, 0xB0007), (AnswerError::EmptyPrompt, 0x10005)] {
+        let error = ask(&answered("a", &Answer::Refused(reason)), "a").unwrap_err();
+        assert_eq!(error.program().and_then(noema_vm::VmError::abort_code), Some(code), "{error}");
+    }
+    let error = ask(&NoAnswers, "").unwrap_err();
+    assert_eq!(error.program().and_then(noema_vm::VmError::abort_code), Some(0x10005));
+}
+
+#[test]
+fn broken_answers_are_the_nodes_fault() {
+    let wrong = Answer::Chosen { index: 0, prompt_tokens: 1, choice_tokens: 1 };
+    assert!(matches!(ask(&answered("a", &wrong), "a"), Err(ExecError::Fault(_))));
+    let malformed = BTreeMap::from([(job("a").id().0, Bytes::from_static(&[9]))]);
+    assert!(matches!(ask(&malformed, "a"), Err(ExecError::Fault(_))));
+}
