@@ -9,7 +9,7 @@ use noema_types::{
 };
 use parking_lot::Mutex;
 
-use crate::api::{ApiError, ApiResult};
+use crate::api::ApiResult;
 use crate::chain::Chain;
 use crate::genesis::LocalnetGenesis;
 use crate::producer::unix_now;

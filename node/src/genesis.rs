@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use noema_compiler::{CompiledProgram, Options, SourcePackage, compile_sources};
 use noema_crypto::Ed25519KeyPair;
-use noema_execution_api::StateView;
-use noema_executor::{MoveTransactionVm, SignatureCheck, limits};
+use noema_execution_api::{GasSchedule, StateView};
+use noema_executor::{MoveTransactionVm, SignatureCheck, TransactionCosts, limits};
 use noema_framework::{GenesisConfig, GenesisPackage, PackageMetadata, ResidentModel, UpgradePolicy, build_genesis};
 use noema_mempool::GasBounds;
 use noema_move_stdlib::EmbeddedPackage;
@@ -14,6 +14,7 @@ use noema_state::{BlockCommit, TransactionCommit};
 use noema_types::{
     Address, AuthKey, ChainId, Epoch, ExecutionStatus, Gas, Hash, Height, Round, StateKey, StructTag, Transaction,
 };
+use noema_vm::{Vm, VmLimits};
 
 use crate::NodeError;
 
@@ -120,7 +121,8 @@ fn genesis_package(package: &EmbeddedPackage, program: &CompiledProgram) -> Gene
 
 /// The machine that runs transactions.
 pub(crate) fn transaction_vm(signatures: Arc<dyn SignatureCheck>) -> MoveTransactionVm {
-    MoveTransactionVm::new(noema_framework::natives(), signatures)
+    let vm = Vm::new(noema_framework::natives(), GasSchedule::default(), VmLimits::default());
+    MoveTransactionVm::new(Arc::new(vm), TransactionCosts::default(), signatures)
 }
 
 /// What a transaction may offer for gas.

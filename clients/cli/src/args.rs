@@ -269,9 +269,6 @@ pub(crate) enum ModelCommand {
         /// Where to write the canonical file; `~/.noema/models` when absent.
         #[arg(long)]
         out: Option<PathBuf>,
-        /// SPDX licence expression, when the file does not say.
-        #[arg(long)]
-        license: Option<String>,
     },
     /// List imported models.
     List,

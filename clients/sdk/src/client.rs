@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use noema_types::{Address, SignedTransaction};
+use noema_types::{Address, EntryFunction, SignedTransaction};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -15,6 +15,8 @@ pub const DEFAULT_NODE_URL: &str = "http://127.0.0.1:8080/v1";
 pub const DEFAULT_FAUCET_URL: &str = "http://127.0.0.1:8081";
 
 const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
+const BCS_VIEW: &str = "application/x.aptos.view_function+bcs";
+const SIMULATE: &str = "/transactions/simulate?estimate_max_gas_amount=true";
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -59,9 +61,9 @@ impl Client {
         read(&url, response)
     }
 
-    fn post_bcs<T: DeserializeOwned>(&self, path: &str, body: &[u8]) -> Result<T, ClientError> {
+    fn post_bcs<T: DeserializeOwned>(&self, path: &str, content_type: &str, body: &[u8]) -> Result<T, ClientError> {
         let url = format!("{}{path}", self.base);
-        let response = self.agent.post(&url).header("content-type", BCS_TRANSACTION).send(body);
+        let response = self.agent.post(&url).header("content-type", content_type).send(body);
         read(&url, response)
     }
 
@@ -101,20 +103,21 @@ impl Client {
     /// [`ClientError`].
     pub fn submit(&self, transaction: &SignedTransaction) -> Result<String, ClientError> {
         let bytes = bcs::to_bytes(transaction).expect("a signed transaction always serialises");
-        let pending: Value = self.post_bcs("/transactions", &bytes)?;
+        let pending: Value = self.post_bcs("/transactions", BCS_TRANSACTION, &bytes)?;
         pending["hash"].as_str().map(str::to_owned).ok_or_else(|| ClientError::Protocol {
             url: self.base.clone(),
             reason: "no hash in the answer to a submission".to_owned(),
         })
     }
 
-    /// Runs a transaction without committing it; its signature must be absent or zero.
+    /// Runs a transaction with all the gas its sender can pay for, without committing it; its signature must be absent
+    /// or zero.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn simulate(&self, transaction: &SignedTransaction) -> Result<Value, ClientError> {
         let bytes = bcs::to_bytes(transaction).expect("a signed transaction always serialises");
-        let list: Vec<Value> = self.post_bcs("/transactions/simulate", &bytes)?;
+        let list: Vec<Value> = self.post_bcs(SIMULATE, BCS_TRANSACTION, &bytes)?;
         list.into_iter().next().ok_or_else(|| ClientError::Protocol {
             url: self.base.clone(),
             reason: "an empty answer to a simulation".to_owned(),
@@ -155,6 +158,15 @@ impl Client {
             "/view",
             &json!({ "function": function, "type_arguments": type_arguments, "arguments": arguments }),
         )
+    }
+
+    /// Calls a view function with BCS arguments.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn view_bcs(&self, call: &EntryFunction) -> Result<Vec<Value>, ClientError> {
+        let bytes = bcs::to_bytes(call).expect("a call always serialises");
+        self.post_bcs("/view", BCS_VIEW, &bytes)
     }
 
     /// Asks a faucet, whose address this client holds, for `amount`; returns the transaction's hash.

@@ -76,7 +76,7 @@ impl TransactionBuilder {
 /// Address of a new account with this key.
 #[must_use]
 pub fn address_of(key: &Ed25519KeyPair) -> Address {
-    AuthKey::ed25519(&key.public()).address()
+    AuthKey::ed25519(&key.public()).to_address()
 }
 
 #[cfg(test)]

@@ -126,8 +126,12 @@ impl Sequence {
                 }
                 vec![prompt_part(&self.prompt, &mut generation.cache)]
             }
-            Work::Choose(choice) if !choice.is_scoring => vec![prompt_part(&self.prompt, &mut choice.cache)],
-            Work::Choose(choice) => choice.options.iter_mut().filter_map(Candidate::part).collect(),
+            Work::Choose(choice) => {
+                if choice.is_scoring {
+                    return choice.options.iter_mut().filter_map(Candidate::part).collect();
+                }
+                vec![prompt_part(&self.prompt, &mut choice.cache)]
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use noema_execution_api::StateView;
 use noema_types::{Address, EventKey, Identifier, ModuleId, StateKey, StructTag, TypeTag};
 use serde_json::{Value, json};
 

@@ -1,9 +1,12 @@
 //! Errors as the API shows them.
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+
+use super::limits::BODY_BYTES_MAX;
 
 /// A request that was not answered with a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -45,8 +48,6 @@ impl ApiError {
         block_not_found = "block_not_found", 404;
         /// Path, JSON or BCS is malformed, or a view failed.
         invalid_input = "invalid_input", 400;
-        /// The sequence number has been used.
-        sequence_number_too_old = "sequence_number_too_old", 400;
         /// Another transaction of this sequence number is in the way.
         invalid_transaction_update = "invalid_transaction_update", 400;
         /// The mempool takes no more.
@@ -70,6 +71,15 @@ impl ApiError {
 impl From<noema_execution_api::StateError> for ApiError {
     fn from(error: noema_execution_api::StateError) -> Self {
         Self::internal_error(error.to_string())
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(format!("a body has at most {BODY_BYTES_MAX} bytes")),
+            _ => Self::invalid_input(rejection.body_text()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -41,8 +42,8 @@ pub(crate) fn router(faucet: Arc<Faucet>) -> Router {
         .with_state(faucet)
 }
 
-async fn fund(State(faucet): State<Arc<Faucet>>, body: Bytes) -> ApiResult<Json<Value>> {
-    let request: FundRequest = serde_json::from_slice(&body)
+async fn fund(State(faucet): State<Arc<Faucet>>, body: Result<Bytes, BytesRejection>) -> ApiResult<Json<Value>> {
+    let request: FundRequest = serde_json::from_slice(&body?)
         .map_err(|error| ApiError::invalid_input(format!("expected {{address, amount}} as JSON: {error}")))?;
     let hash = transfer(faucet, &request.address, request.amount).await?;
     Ok(Json(json!({ "txn_hashes": [hash] })))

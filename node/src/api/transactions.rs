@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use noema_types::{Hash, SignedTransaction, Version};
@@ -82,9 +83,9 @@ fn found_json(chain: &Chain, hash: Hash) -> ApiResult<(bool, Value)> {
 pub(super) async fn submit(
     State(state): State<ApiState>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
-    let transaction = decode(&headers, &body)?;
+    let transaction = decode(&headers, &body?)?;
     blocking(move || {
         state.chain.submit(transaction.clone())?;
         let view = state.chain.view_at(None)?;
@@ -97,13 +98,13 @@ pub(super) async fn simulate(
     State(state): State<ApiState>,
     Query(query): Query<PageQuery>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {
-    let transaction = decode(&headers, &body)?;
+    let transaction = decode(&headers, &body?)?;
     let price = PageQuery::flag(query.estimate_gas_unit_price.as_ref());
     let amount = PageQuery::flag(query.estimate_max_gas_amount.as_ref());
     blocking(move || {
-        let committed = state.chain.simulate(transaction, price, amount)?;
+        let committed = state.chain.simulate(&transaction, price, amount)?;
         let view = state.chain.view_at(None)?;
         Ok(Json(json!([committed_json(&Renderer::new(&*view), &committed)])))
     })

@@ -2,8 +2,10 @@
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
+use noema_execution_api::StateView;
 use noema_types::{Address, EntryFunction, Identifier, ModuleId, StateKey, TypeTag};
 use serde::Deserialize;
 use serde_json::Value;
@@ -28,9 +30,9 @@ pub(super) async fn view(
     State(state): State<ApiState>,
     Query(query): Query<PageQuery>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {
-    let version = query.version()?;
+    let (version, body) = (query.version()?, body?);
     let is_bcs = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes() == BCS_VIEW.as_bytes());
     blocking(move || {
         let view = state.chain.view_at(version)?;
@@ -41,7 +43,7 @@ pub(super) async fn view(
             json_call(&renderer, &body)?
         };
         let results = state.chain.view_function(&*view, &call, VIEW_GAS_MAX)?;
-        let values = results.iter().map(|(tag, bytes)| renderer.value(tag, bytes).unwrap_or_else(|| hex_json(bytes)));
+        let values = results.iter().map(|(bytes, tag)| renderer.value(tag, bytes).unwrap_or_else(|| hex_json(bytes)));
         Ok(Json(values.collect()))
     })
     .await
@@ -88,10 +90,10 @@ pub(super) async fn table_item(
     State(state): State<ApiState>,
     Path(handle): Path<String>,
     Query(query): Query<PageQuery>,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {
     let handle: Address = parse("table handle", &handle)?;
-    let version = query.version()?;
+    let (version, body) = (query.version()?, body?);
     let request: TableItemRequest = serde_json::from_slice(&body)
         .map_err(|error| ApiError::invalid_input(format!("expected a table item request as JSON: {error}")))?;
     blocking(move || {

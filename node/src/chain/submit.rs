@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use noema_execution_api::{BlockContext, Outcome, PendingJob, StateView};
-use noema_executor::{EngineAnswers, ViewOutcome, read_account, read_balance};
-use noema_inference_api::{Job, JobClass};
+use noema_execution_api::{BlockContext, StateView};
+use noema_executor::{
+    EngineAnswers, SimulateError, Simulation, SimulationOptions, ViewError, read_account, read_balance,
+};
 use noema_mempool::{AccountState, LedgerView, Rejection, SignatureVerifier, UnixSeconds, verify};
 use noema_state::DbView;
 use noema_types::{
-    Address, EntryFunction, Event, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag,
+    Address, EntryFunction, Event, Gas, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag,
 };
 
 use super::{Chain, Found};
@@ -16,8 +17,6 @@ use crate::api::{ApiError, ApiResult, CommittedTransaction};
 use crate::genesis::VALIDATOR_ADDRESS;
 use crate::producer::unix_now;
 
-/// Runs of a simulation or view, at most: each but the last ends with a question to a model.
-const RUNS_MAX: usize = 64;
 /// Time the faucet waits for its transaction.
 const COMMIT_WAIT: Duration = Duration::from_secs(30);
 
@@ -115,54 +114,43 @@ impl Chain {
     /// Runs a transaction as the next block would, and changes nothing.
     pub(crate) fn simulate(
         &self,
-        mut transaction: SignedTransaction,
+        transaction: &SignedTransaction,
         estimate_price: bool,
         estimate_amount: bool,
     ) -> ApiResult<CommittedTransaction> {
         let view = self.db.latest_view();
-        if estimate_price {
-            transaction.raw.gas_unit_price = self.gas_price_estimate();
-        }
-        if estimate_amount {
-            let balance = read_balance(&view, transaction.fee_payer())?;
-            let affordable = balance / transaction.raw.gas_unit_price.max(1);
-            transaction.raw.max_gas_amount.0 = affordable.min(self.rules.gas.amount_max);
-        }
         let context = self.next_context();
-        let outcome = self.until_answered(|answers| {
-            match self.vm.simulate(&view, answers, &context, &transaction) {
-                Ok(Outcome::Pending(job)) => Ok(Err(job)),
-                Ok(other) => Ok(Ok(other)),
-                Err(fault) => Err(ApiError::internal_error(fault.to_string())),
-            }
+        let options = SimulationOptions {
+            gas_unit_price: estimate_price.then(|| self.gas_price_estimate()),
+            estimate_max_gas_amount: estimate_amount,
+        };
+        let answers = EngineAnswers::new(self.engine.clone());
+        let simulation = self.vm.simulate(&view, &answers, &context, transaction, options);
+        let Simulation { transaction, output, discarded } = simulation.map_err(|error| match error {
+            SimulateError::ValidSignature => ApiError::invalid_input(error.to_string()),
+            SimulateError::NotReady(_) => ApiError::unavailable(error.to_string()),
+            SimulateError::Fault(_) => ApiError::internal_error(error.to_string()),
         })?;
-        match outcome {
-            Outcome::Executed(output) => {
-                let transaction = Transaction::User(transaction);
-                Ok(CommittedTransaction {
-                    version: self.ledger_info().version.next(),
-                    info: TransactionInfo {
-                        transaction_hash: transaction.hash(),
-                        state_root: None,
-                        event_root: Event::root(&output.events),
-                        write_set_hash: output.write_set.hash(),
-                        gas_used: output.gas_used,
-                        status: output.status,
-                    },
-                    transaction,
-                    events: output.events,
-                    write_set: output.write_set,
-                    timestamp_us: context.timestamp_us,
-                    accumulator: Hash::ZERO,
-                })
-            }
-            Outcome::Discarded(reason) => {
-                let name = reason.status.name();
-                let text = format!("Invalid transaction: Type: Validation Code: {name}: {}", reason.message);
-                Err(ApiError::vm_error(text, reason.status.number()))
-            }
-            Outcome::Pending(job) => Err(ApiError::internal_error(format!("job {} was left open", job.id))),
+        if let Some(reason) = discarded {
+            tracing::debug!(%reason, "a simulated transaction would be discarded");
         }
+        let transaction = Transaction::User(transaction);
+        Ok(CommittedTransaction {
+            version: self.ledger_info().version.next(),
+            info: TransactionInfo {
+                transaction_hash: transaction.hash(),
+                state_root: None,
+                event_root: Event::root(&output.events),
+                write_set_hash: output.write_set.hash(),
+                gas_used: output.gas_used,
+                status: output.status,
+            },
+            transaction,
+            events: output.events,
+            write_set: output.write_set,
+            timestamp_us: context.timestamp_us,
+            accumulator: Hash::ZERO,
+        })
     }
 
     /// Calls a view function.
@@ -171,37 +159,13 @@ impl Chain {
         view: &dyn StateView,
         call: &EntryFunction,
         gas_max: u64,
-    ) -> ApiResult<Vec<(TypeTag, Vec<u8>)>> {
-        let context = self.next_context();
-        self.until_answered(|answers| match self.vm.view_function(view, answers, &context, call, gas_max) {
-            Ok(ViewOutcome::Returned(values)) => Ok(Ok(values)),
-            Ok(ViewOutcome::Pending(job)) => Ok(Err(job)),
-            Ok(ViewOutcome::Failed(reason)) => Err(ApiError::invalid_input(reason)),
-            Err(fault) => Err(ApiError::internal_error(fault.to_string())),
-        })
-    }
-
-    /// Runs `work` again and again, each time with one more answer.
-    fn until_answered<T>(
-        &self,
-        mut work: impl FnMut(&EngineAnswers) -> ApiResult<Result<T, PendingJob>>,
-    ) -> ApiResult<T> {
+    ) -> ApiResult<Vec<(Vec<u8>, TypeTag)>> {
         let answers = EngineAnswers::new(self.engine.clone());
-        for _ in 0..RUNS_MAX {
-            match work(&answers)? {
-                Ok(result) => return Ok(result),
-                Err(pending) => self.ask(&pending)?,
-            }
-        }
-        Err(ApiError::invalid_input(format!("the call asked models more than {RUNS_MAX} times")))
-    }
-
-    fn ask(&self, pending: &PendingJob) -> ApiResult<()> {
-        let job: Job = noema_types::decode("job", &pending.request)
-            .map_err(|error| ApiError::internal_error(error.to_string()))?;
-        let unavailable = |error: noema_inference_api::EngineError| ApiError::unavailable(error.to_string());
-        let id = self.engine.submit(&job, JobClass::Simulation).map_err(unavailable)?;
-        self.engine.wait(id).map_err(unavailable)?;
-        Ok(())
+        let output = self.vm.view_function(view, &answers, &self.next_context(), call, Gas(gas_max));
+        output.map(|output| output.values).map_err(|error| match error {
+            ViewError::NotFound(_) | ViewError::Failed { .. } => ApiError::invalid_input(error.to_string()),
+            ViewError::NotReady(_) => ApiError::unavailable(error.to_string()),
+            ViewError::Fault(_) => ApiError::internal_error(error.to_string()),
+        })
     }
 }

@@ -6,7 +6,7 @@ use noema_bytecode::{
     AbilitySet, CompiledModule, FunctionDefinition, SignatureToken, StructDefinition, StructFieldInformation,
     Visibility,
 };
-use noema_execution_api::ModuleMetadata;
+use noema_execution_api::module_metadata::{MODULE_METADATA_KEY, ModuleMetadata};
 use noema_types::{Identifier, StructTag, TypeTag};
 use serde_json::{Value, json};
 
@@ -19,12 +19,10 @@ pub(crate) fn module_json(bytecode: &[u8]) -> Value {
 }
 
 fn abi_json(module: &CompiledModule) -> Value {
-    let metadata = ModuleMetadata::of_module_entries(
-        module.metadata.iter().map(|entry| (entry.key.as_slice(), entry.value.as_slice())),
-    )
-    .unwrap_or_default();
-    let views: BTreeSet<&str> = metadata.view_functions().collect();
-    let events: BTreeSet<&str> = metadata.event_structs().collect();
+    let metadata = module.metadata_value(MODULE_METADATA_KEY).and_then(|bytes| ModuleMetadata::from_bytes(bytes).ok());
+    let metadata = metadata.unwrap_or_default();
+    let views: BTreeSet<&str> = metadata.view_functions.iter().map(String::as_str).collect();
+    let events: BTreeSet<&str> = metadata.event_structs.iter().map(String::as_str).collect();
     let id = module.self_id();
     let exposed = module.function_defs.iter().filter(|def| def.visibility != Visibility::Private || def.is_entry);
     json!({
@@ -121,13 +119,6 @@ pub(crate) fn parameter_tags(module: &CompiledModule, function: &Identifier, arg
     let (_, def) = module.find_function(function)?;
     let tokens = module.signature_at(module.function_handle_at(def.function).parameters);
     tokens.iter().skip_while(|token| is_signer(token)).map(|token| token_tag(module, token, args)).collect()
-}
-
-/// Types of a function's results; `None` if there is no such function.
-pub(crate) fn return_tags(module: &CompiledModule, function: &Identifier, args: &[TypeTag]) -> Option<Vec<TypeTag>> {
-    let (_, def) = module.find_function(function)?;
-    let tokens = module.signature_at(module.function_handle_at(def.function).return_);
-    tokens.iter().map(|token| token_tag(module, token, args)).collect()
 }
 
 fn is_signer(token: &SignatureToken) -> bool {

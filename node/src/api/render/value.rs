@@ -1,9 +1,14 @@
 //! Move values as JSON, and JSON arguments as Move values.
 
+use std::cell::RefCell;
+use std::sync::{Arc, LazyLock};
+
 use noema_bytecode::CompiledModule;
-use noema_execution_api::{AnnotatedValue, MoveTypeLayout, StateView, StatusCode};
+use noema_execution_api::{
+    AnnotatedValue, GasSchedule, MoveTypeLayout, NoAnswers, StateView, StatusCode, TransactionContext,
+};
 use noema_types::{Address, CodeLocation, Identifier, ModuleId, StateKey, StructTag, TypeTag, U256};
-use noema_vm::type_layout;
+use noema_vm::{Session, Vm, VmLimits};
 use serde_json::{Map, Value, json};
 
 use super::hex_json;
@@ -12,10 +17,14 @@ use super::hex_json;
 const ARGUMENT_DEPTH_MAX: usize = 16;
 
 /// Turns bytes into JSON with the types of one state.
-#[derive(Clone, Copy)]
 pub(crate) struct Renderer<'a> {
     view: &'a dyn StateView,
+    session: RefCell<Session<'a>>,
 }
+
+/// Prepares modules for their types only; nothing runs on it.
+static LAYOUTS: LazyLock<Vm> =
+    LazyLock::new(|| Vm::new(noema_framework::natives(), GasSchedule::default(), VmLimits::default()));
 
 impl std::fmt::Debug for Renderer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -26,7 +35,7 @@ impl std::fmt::Debug for Renderer<'_> {
 impl<'a> Renderer<'a> {
     /// Renders with the modules that `view` holds.
     pub(crate) fn new(view: &'a dyn StateView) -> Self {
-        Self { view }
+        Self { view, session: RefCell::new(LAYOUTS.session(view, &NoAnswers, TransactionContext::default())) }
     }
 
     /// A published module, if it is there and readable.
@@ -36,8 +45,8 @@ impl<'a> Renderer<'a> {
     }
 
     /// The shape of a type, if its modules are there.
-    pub(crate) fn layout(&self, tag: &TypeTag) -> Option<MoveTypeLayout> {
-        type_layout(self.view, tag).ok()
+    pub(crate) fn layout(&self, tag: &TypeTag) -> Option<Arc<MoveTypeLayout>> {
+        self.session.borrow_mut().type_layout(tag).ok()
     }
 
     /// A value; `None` if its type is unknown or the bytes do not fit it.

@@ -1,0 +1,31 @@
+//! `noema move`: the toolchain on the command line.
+
+mod binaries;
+mod build;
+mod chain;
+mod new;
+mod package;
+mod run;
+mod test;
+
+use crate::args::MoveCommand;
+use crate::home::Home;
+use crate::output::{CliResult, Output};
+
+/// Runs the command.
+pub(crate) fn run(output: Output, command: MoveCommand) -> CliResult {
+    match command {
+        MoveCommand::New { name } => new::run(output, &name),
+        MoveCommand::Check { paths, named_addresses, test } => build::check(output, &paths, &named_addresses, test),
+        MoveCommand::Build { package } => build::build(output, &package),
+        MoveCommand::Test { package, filter, gas, gas_limit } => {
+            test::run(output, &package, filter.as_deref(), gas, gas_limit)
+        }
+        MoveCommand::Publish { package, sign } => chain::publish(output, &package, &sign),
+        MoveCommand::Run(args) => run::run(output, &args),
+        MoveCommand::Call { sign, call } => chain::call(output, &Home::find()?, &sign, &call),
+        MoveCommand::View { node, call } => chain::view(output, &Home::find()?, &node, &call),
+        MoveCommand::Verify { file, deps } => binaries::verify(output, &file, deps.as_deref()),
+        MoveCommand::Disassemble { file } => binaries::disassemble(output, &file),
+    }
+}
