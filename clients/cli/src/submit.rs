@@ -78,15 +78,24 @@ fn estimate_price(client: &Client) -> CliResult<u64> {
     estimate["gas_estimate"].as_u64().ok_or_else(|| CliError::fault("the node says no gas price"))
 }
 
-/// Simulates with all the account can pay and adds a margin; a call that would fail is refused before it costs a fee.
+/// Simulates with all the account can pay; a call that would fail is refused before it costs a fee. Then finds a limit
+/// near what was used: a question to a model needs room for its bound, most of which is given back.
 fn estimate_gas(client: &Client, account: &StoredAccount, builder: TransactionBuilder, price: u64) -> CliResult<u64> {
-    let simulated = client.simulate(&builder.gas(0, price).unsigned(&account.key))?;
+    let simulate = |gas: u64| client.simulate(&builder.clone().gas(gas, price).unsigned(&account.key));
+    let simulated = simulate(0)?;
     if simulated["success"] != true {
         let status = simulated["vm_status"].as_str().unwrap_or("unknown");
         return Err(CliError::verdict(format!("the transaction would fail: {status}"))
             .hint("nothing was submitted; force it with --max-gas"));
     }
-    let used: u64 = simulated["gas_used"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let bound: u64 = simulated["max_gas_amount"].as_str().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
-    Ok(used.saturating_add(used.saturating_mul(GAS_MARGIN_PERCENT) / 100).min(bound).max(1))
+    let number = |field: &str| simulated[field].as_str().and_then(|text| text.parse::<u64>().ok());
+    let (used, bound) = (number("gas_used").unwrap_or(0), number("max_gas_amount").unwrap_or(u64::MAX));
+    let mut limit = used.saturating_add(used.saturating_mul(GAS_MARGIN_PERCENT) / 100).max(1);
+    while limit < bound {
+        if simulate(limit)?["success"] == true {
+            return Ok(limit);
+        }
+        limit = limit.saturating_mul(2);
+    }
+    Ok(bound)
 }

@@ -16,7 +16,6 @@ pub const DEFAULT_FAUCET_URL: &str = "http://127.0.0.1:8081";
 
 const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
 const BCS_VIEW: &str = "application/x.aptos.view_function+bcs";
-const SIMULATE: &str = "/transactions/simulate?estimate_max_gas_amount=true";
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -110,14 +109,16 @@ impl Client {
         })
     }
 
-    /// Runs a transaction with all the gas its sender can pay for, without committing it; its signature must be absent
-    /// or zero.
+    /// Runs a transaction without committing it; its signature must be absent or zero. Without a gas amount of its own
+    /// (0) it gets all that its sender can pay for.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn simulate(&self, transaction: &SignedTransaction) -> Result<Value, ClientError> {
         let bytes = bcs::to_bytes(transaction).expect("a signed transaction always serialises");
-        let list: Vec<Value> = self.post_bcs(SIMULATE, BCS_TRANSACTION, &bytes)?;
+        let estimate = transaction.raw.max_gas_amount.0 == 0;
+        let path = format!("/transactions/simulate?estimate_max_gas_amount={estimate}");
+        let list: Vec<Value> = self.post_bcs(&path, BCS_TRANSACTION, &bytes)?;
         list.into_iter().next().ok_or_else(|| ClientError::Protocol {
             url: self.base.clone(),
             reason: "an empty answer to a simulation".to_owned(),

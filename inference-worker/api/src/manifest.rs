@@ -149,7 +149,7 @@ mod tests {
             license: "Apache-2.0".to_owned(),
         };
         assert_eq!(smollm2.body_macs(), 106_168_320);
-        assert_eq!(smollm2.cost(), Cost { prompt_token: 3_318, new_token: 16_811, context_kilo: 1_106 });
+        assert_eq!(smollm2.cost(), Cost { prompt_token: 3_318, new_token: 16_810, context_kilo: 1_106 });
         assert_eq!(smollm2.cost().units(0, 0), 0);
         assert_eq!(smollm2.cost().units(u64::MAX, 1), u64::MAX);
     }
