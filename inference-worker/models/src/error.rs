@@ -98,6 +98,14 @@ pub enum ModelError {
     /// The arithmetic refused: the job's values, or this machine.
     #[error(transparent)]
     Numerics(#[from] NumericsError),
+    /// The golden vector came out different: this machine must not serve.
+    #[error("the model code computes wrongly here: digest {got}, expected {expected}")]
+    Golden {
+        /// Frozen digest.
+        expected: &'static str,
+        /// Digest computed here.
+        got: Hash,
+    },
     /// The thread pool could not be built.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {

@@ -90,7 +90,8 @@ pub(crate) const fn align(length: u64) -> u64 {
 /// # Errors
 /// [`ModelError::Shape`] names the number and the rule it breaks.
 pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
-    let at_most = |what: &str, got: u32, max: u32| rule(what, got.into(), (1..=max).contains(&got), || format!("1 to {max}"));
+    let at_most =
+        |what: &str, got: u32, max: u32| rule(what, got.into(), (1..=max).contains(&got), || format!("1 to {max}"));
     rule("numerics version", manifest.numerics.into(), manifest.numerics == NUMERICS_VERSION, || {
         format!("this build computes version {NUMERICS_VERSION}")
     })?;
@@ -116,11 +117,15 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
         "a positive number".to_owned()
     })?;
     let template = manifest.chat_template.len();
-    rule("chat_template", template as u64, template <= TEMPLATE_BYTES_MAX, || format!("at most {TEMPLATE_BYTES_MAX} bytes"))?;
+    rule("chat_template", template as u64, template <= TEMPLATE_BYTES_MAX, || {
+        format!("at most {TEMPLATE_BYTES_MAX} bytes")
+    })?;
     let eos = &manifest.special.eos;
     rule("end tokens", eos.len() as u64, eos.len() <= SPECIAL_TOKENS_MAX, || format!("at most {SPECIAL_TOKENS_MAX}"))?;
     for &token in eos.iter().chain(&manifest.special.bos) {
-        rule("special token", token.into(), token < manifest.vocab, || format!("below the vocabulary of {}", manifest.vocab))?;
+        rule("special token", token.into(), token < manifest.vocab, || {
+            format!("below the vocabulary of {}", manifest.vocab)
+        })?;
     }
     Ok(())
 }
@@ -147,7 +152,8 @@ pub fn directory(manifest: &ModelManifest, tokenizer_bytes: u64) -> Result<Vec<S
     list.push("tokenizer", SectionKind::Bytes, 1, tokenizer_bytes as u32);
     list.push("embed", SectionKind::W8, vocab, hidden);
     for layer in 0..manifest.layers {
-        let mut push = |name: &str, kind, rows, columns| list.push(&format!("layers.{layer}.{name}"), kind, rows, columns);
+        let mut push =
+            |name: &str, kind, rows, columns| list.push(&format!("layers.{layer}.{name}"), kind, rows, columns);
         push("attn_norm", SectionKind::F32, 1, hidden);
         push("q", SectionKind::W8, query, hidden);
         push("k", SectionKind::W8, shared, hidden);
@@ -259,7 +265,12 @@ impl HashingWriter<'_> {
     }
 
     /// Quantises a matrix chunk by chunk. Chunks hold whole heads, which the rotary layout of a source may need.
-    fn put_weights(&mut self, section: &Section, head_dim: u32, source: &mut dyn WeightSource) -> Result<(), ModelError> {
+    fn put_weights(
+        &mut self,
+        section: &Section,
+        head_dim: u32,
+        source: &mut dyn WeightSource,
+    ) -> Result<(), ModelError> {
         let columns = section.columns as usize;
         let rows_at_once = (IMPORT_CHUNK_WEIGHTS / columns).max(1) as u32;
         let rows_at_once = rows_at_once.next_multiple_of(head_dim);

@@ -221,10 +221,8 @@ impl Llama {
     ) {
         let [heads, kv_heads, head_dim] =
             [self.manifest.heads, self.manifest.kv_heads, self.manifest.head_dim].map(|x| x as usize);
-        let blocks: Vec<Vec<Vec<KvBlock<'_>>>> = steps
-            .iter()
-            .map(|step| (0..kv_heads).map(|head| step.cache.blocks(layer, head)).collect())
-            .collect();
+        let blocks: Vec<Vec<Vec<KvBlock<'_>>>> =
+            steps.iter().map(|step| (0..kv_heads).map(|head| step.cache.blocks(layer, head)).collect()).collect();
         out.clear();
         out.resize(q.len(), 0.0);
         let reads: usize = rows.iter().map(|row| row.position + 1).sum();

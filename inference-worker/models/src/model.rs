@@ -51,6 +51,13 @@ impl Logits {
         &self.values[index * self.vocab..][..self.vocab]
     }
 
+    /// Feeds the bits of all logits to a digest.
+    pub fn hash_into(&self, hasher: &mut blake3::Hasher) {
+        for value in &self.values {
+            hasher.update(&value.to_bits().to_le_bytes());
+        }
+    }
+
     /// Logits of the last position, if any.
     #[must_use]
     pub fn last(&self) -> Option<&[f32]> {

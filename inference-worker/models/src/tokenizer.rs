@@ -2,7 +2,8 @@
 //!
 //! The tokenizer is part of the canonical file, in our own form ([`TokenizerData`], BCS); the `tokenizers` crate splits
 //! and merges. Special tokens are found by this module, never by the crate, so that a caller decides whether a text may
-//! contain any: text of users must not.
+//! contain any: text of users must not. A byte that the vocabulary has no token for vanishes, as it does in the
+//! published tokenizers of such models.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,9 +118,6 @@ impl Tokenizer {
             if vocab.insert(token.clone(), id).is_some() {
                 return Err(broken(format!("token `{token}` is there twice")));
             }
-        }
-        if let Some(byte) = (0..=255u8).find(|&byte| !vocab.contains_key(&alphabet.character(byte).to_string())) {
-            return Err(broken(format!("no token stands for the byte {byte:#04x}")));
         }
         let model = BPE::builder()
             .vocab_and_merges(vocab, merges)
@@ -324,11 +322,18 @@ mod tests {
             TokenizerData { merges: vec![(0, 900)], ..tokenizer_data() },
             TokenizerData { merges: vec![(1, 2)], ..tokenizer_data() },
             TokenizerData { tokens: vec!["a".to_owned(); 300], ..tokenizer_data() },
-            TokenizerData { tokens: tokenizer_data().tokens.split_off(1), special: vec![], merges: vec![], ..tokenizer_data() },
         ];
         for data in broken {
             assert!(matches!(Tokenizer::new(data, None), Err(ModelError::Tokenizer(_))));
         }
+    }
+
+    #[test]
+    fn bytes_without_a_token_vanish() {
+        let mut data = tokenizer_data();
+        data.tokens[0x04] = "unreachable by merges".to_owned();
+        let tokenizer = Tokenizer::new(data, None).expect("sound");
+        assert_eq!(tokenizer.encode("a\u{4}b", Special::Text).expect("encodes"), [u32::from(b'a'), u32::from(b'b')]);
     }
 
     proptest! {

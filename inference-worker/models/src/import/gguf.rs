@@ -6,9 +6,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use candle_core::Device;
+use candle_core::quantized::GgmlDType;
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
-use candle_core::quantized::GgmlDType;
 use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
 
 use crate::format::{SectionKind, WeightSource, directory};
@@ -290,20 +290,22 @@ impl<R: Read + Seek> WeightSource for GgufFile<R> {
 
 /// The GGUF name of a section's tensor.
 fn tensor_name(section: &str) -> String {
-    let local = |name: &str| match name {
-        "q" => "attn_q",
-        "k" => "attn_k",
-        "v" => "attn_v",
-        "o" => "attn_output",
-        "gate" => "ffn_gate",
-        "up" => "ffn_up",
-        "down" => "ffn_down",
-        "embed" => "token_embd",
-        "norm" => "output_norm",
-        "head" => "output",
-        other => return other.to_owned(),
-    }
-    .to_owned();
+    let local = |name: &str| {
+        match name {
+            "q" => "attn_q",
+            "k" => "attn_k",
+            "v" => "attn_v",
+            "o" => "attn_output",
+            "gate" => "ffn_gate",
+            "up" => "ffn_up",
+            "down" => "ffn_down",
+            "embed" => "token_embd",
+            "norm" => "output_norm",
+            "head" => "output",
+            other => return other.to_owned(),
+        }
+        .to_owned()
+    };
     match section.strip_prefix("layers.").and_then(|rest| rest.split_once('.')) {
         Some((layer, name)) => format!("blk.{layer}.{}.weight", local(name)),
         None => format!("{}.weight", local(section)),

@@ -32,11 +32,7 @@ pub struct Imported {
 /// # Errors
 /// [`ModelError::Gguf`] for a file that cannot be read, [`ModelError::Unsupported`] for what is not built yet,
 /// [`ModelError::Shape`] and [`ModelError::Tokenizer`] for content that does not fit together.
-pub fn import_gguf(
-    source: &Path,
-    target: &Path,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<Imported, ModelError> {
+pub fn import_gguf(source: &Path, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Imported, ModelError> {
     let mut file = BufReader::new(File::open(source).map_err(ModelError::io(source.display().to_string()))?);
     let partial = target.with_extension("partial");
     let at = || partial.display().to_string();

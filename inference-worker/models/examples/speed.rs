@@ -1,0 +1,61 @@
+//! Measures tokens per second of each kernel: `cargo run --example speed -- FILE.gguf|FILE.noema [threads]`.
+#![allow(clippy::print_stdout, reason = "the result of a measurement")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use noema_models::import::import_gguf;
+use noema_models::{Compute, Special, Step, Want, load};
+use noema_numerics::Kernel;
+
+const PROMPT_TOKENS: usize = 512;
+const NEW_TOKENS: usize = 64;
+const CHUNK: usize = 128;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let path = PathBuf::from(arguments.next().ok_or("name a model file")?);
+    let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
+    let path = if path.extension().is_some_and(|extension| extension == "gguf") {
+        let target = std::env::temp_dir().join("noema-speed.noema");
+        let start = Instant::now();
+        let imported = import_gguf(&path, &target, &mut |_, _| {})?;
+        println!("imported in {:.2?}: root {}", start.elapsed(), imported.root);
+        target
+    } else {
+        path
+    };
+    let start = Instant::now();
+    let loaded = load(&path, None)?;
+    println!("loaded and checked in {:.2?}", start.elapsed());
+    let prompt = loaded.tokenizer.encode_prompt("The capital of France is", Special::Parse)?;
+    for kernel in Kernel::available() {
+        let compute = Compute::with_threads(kernel, threads)?;
+        let text: Vec<u32> = (0..PROMPT_TOKENS as u32).map(|i| (i * 97 + 20) % loaded.manifest.vocab).collect();
+        let mut cache = loaded.model.new_cache();
+        let start = Instant::now();
+        for tokens in text.chunks(CHUNK) {
+            let mut steps = [Step { tokens, cache: &mut cache, want: Want::Last }];
+            loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
+        }
+        let prefill = PROMPT_TOKENS as f64 / start.elapsed().as_secs_f64();
+        let mut cache = loaded.model.new_cache();
+        let (mut tokens, mut answer) = (prompt.clone(), Vec::new());
+        let mut seconds = 0.0;
+        for _ in 0..NEW_TOKENS {
+            let start = Instant::now();
+            let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::Last }];
+            let logits = loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
+            let next = compute.arithmetic().argmax(logits.last().ok_or("no logits")?)? as u32;
+            if !answer.is_empty() {
+                seconds += start.elapsed().as_secs_f64();
+            }
+            answer.push(next);
+            tokens = vec![next];
+        }
+        let decode = (NEW_TOKENS - 1) as f64 / seconds;
+        println!("{kernel}, {threads} threads: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s");
+        println!("  {:?}", loaded.tokenizer.decode(&answer));
+    }
+    Ok(())
+}
