@@ -105,7 +105,7 @@ fn explain(error: &VerifyError, name: &str, module: &CompiledModule, map: &Sourc
     let position = error.location.function.as_ref().map_or(0, |(index, _)| index.index());
     let function = map.functions.get(position);
     let offset = error.location.offset.map(usize::from);
-    let span = function.map(|function| {
+    let span = error.location.function.as_ref().and(function).map(|function| {
         offset.and_then(|offset| function.code.get(offset)).copied().unwrap_or(function.span)
     });
     if let Some((message, help)) = borrow_message(error.status) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_bytecode::{
     CodeUnit, CompiledModule, CompiledScript, EnumDefIndex, EnumDefinition, FieldDefinition, FunctionDefinition,
-    ModuleHandleIndex, SignatureIndex, StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition,
+    ModuleHandleIndex, SignatureIndex, SignatureToken, StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition,
     Version, Visibility,
 };
 use noema_types::{Identifier, ModuleId};
@@ -17,6 +17,9 @@ use crate::typing::{DataId, FunId, ModId};
 
 use super::source_map::SourceMap;
 use super::tables::Tables;
+
+/// The field of a struct that is declared without any: binaries have no empty structs.
+const HIDDEN_FIELD: &str = "dummy_field";
 
 /// What emitting a module takes from the whole program.
 pub(crate) struct Link<'a> {
@@ -116,6 +119,11 @@ fn define_datatypes(globals: &Globals, id: ModId, tables: &mut Tables<'_>, modul
         match &info.kind {
             DataKind::Native => {
                 module.struct_defs.push(StructDefinition { handle, fields: StructFieldInformation::Native });
+            }
+            DataKind::Struct(fields) if fields.is_empty() => {
+                let hidden = FieldDefinition { name: tables.identifier(HIDDEN_FIELD), signature: SignatureToken::Bool };
+                let fields = StructFieldInformation::Declared(vec![hidden]);
+                module.struct_defs.push(StructDefinition { handle, fields });
             }
             DataKind::Struct(fields) => {
                 let fields = StructFieldInformation::Declared(define_fields(tables, fields));

@@ -338,6 +338,9 @@ impl<'a> Lower<'a> {
             }
             ExpKind::Pack(data, variant, args, fields) => {
                 self.fields(fields);
+                if fields.len() < self.globals.datatype(*data).packed_values(*variant) {
+                    self.emit(Op::LdBool(false), span);
+                }
                 let args = self.types(args);
                 self.emit(Op::Pack(*data, *variant, args), span);
             }

@@ -294,9 +294,9 @@ impl Flow<'_> {
                 };
                 (info.params.len(), results)
             }
-            Op::Pack(data, variant, _) => (self.globals.datatype(*data).fields_of(*variant).len(), vec![false]),
+            Op::Pack(data, variant, _) => (self.globals.datatype(*data).packed_values(*variant), vec![false]),
             Op::Unpack(data, variant, _) => {
-                (1, vec![false; self.globals.datatype(*data).fields_of(*variant).len()])
+                (1, vec![false; self.globals.datatype(*data).packed_values(*variant)])
             }
             Op::UnpackRef(_, data, variant, _) => {
                 (1, vec![true; self.globals.datatype(*data).fields_of(Some(*variant)).len()])

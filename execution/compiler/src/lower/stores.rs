@@ -66,6 +66,9 @@ impl<'a> Lower<'a> {
             LValue::Unpack(data, variant, args, parts, _) => {
                 let args = self.types(args);
                 self.emit(Op::Unpack(*data, *variant, args), span);
+                if parts.len() < self.globals.datatype(*data).packed_values(*variant) {
+                    self.emit(Op::Pop, span);
+                }
                 parts.iter().rev().for_each(|part| self.store(part));
             }
             LValue::UnpackRef(mutable, of, parts, _) => {

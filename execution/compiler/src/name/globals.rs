@@ -329,6 +329,14 @@ impl DataInfo {
         }
     }
 
+    /// How many values the instructions that build or take apart the struct or variant work on: binaries have no
+    /// structs without fields, such a struct gets a hidden `bool`.
+    #[must_use]
+    pub fn packed_values(&self, variant: Option<usize>) -> usize {
+        let fields = self.fields_of(variant).len();
+        if variant.is_none() { fields.max(1) } else { fields }
+    }
+
     /// The variants of an enum.
     #[must_use]
     pub fn variants(&self) -> &[VariantInfo] {
