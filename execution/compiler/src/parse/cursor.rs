@@ -8,6 +8,9 @@ use super::token::{RESERVED, Token, TokenKind};
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, FileId, Span, codes};
 use crate::limits::{NESTING_MAX, SYNTAX_ERRORS_MAX};
 
+/// How far back the beginning of a line is looked for.
+const LINE_BYTES_SEARCHED: usize = 4096;
+
 /// Parsing failed here and the error is already reported.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reported;
@@ -299,28 +302,36 @@ impl<'a> Parser<'a> {
                 continue;
             };
             let Some(close_indent) = self.indent_before(close.span) else { continue };
-            if open.kind == TokenKind::LBrace && close_indent < self.line_indent(open.span) {
+            if open.kind == TokenKind::LBrace
+                && self.line_indent(open.span).is_some_and(|open_indent| close_indent < open_indent)
+            {
                 found = Some((open.span, close.span));
             }
         }
         found
     }
 
-    fn line_start(&self, span: Span) -> usize {
+    /// Where the line of `span` begins; `None` on lines longer than people write.
+    fn line_start(&self, span: Span) -> Option<usize> {
         let start = span.start as usize;
-        self.text[..start].rfind('\n').map_or(0, |newline| newline + 1)
+        let earliest = start.saturating_sub(LINE_BYTES_SEARCHED);
+        let before = self.text.as_bytes().get(earliest..start)?;
+        match before.iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => Some(earliest + newline + 1),
+            None => (earliest == 0).then_some(0),
+        }
     }
 
     /// How far the line of `span` is indented.
-    fn line_indent(&self, span: Span) -> usize {
-        let line = &self.text[self.line_start(span)..];
-        line.len() - line.trim_start_matches([' ', '\t']).len()
+    fn line_indent(&self, span: Span) -> Option<usize> {
+        let line = self.text.as_bytes().get(self.line_start(span)?..)?;
+        Some(line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count())
     }
 
     /// The indentation before `span` if nothing else stands before it on its line.
     fn indent_before(&self, span: Span) -> Option<usize> {
-        let before = &self.text[self.line_start(span)..span.start as usize];
-        before.chars().all(|one| one == ' ' || one == '\t').then_some(before.len())
+        let indent = self.line_indent(span)?;
+        (self.line_start(span)? + indent == span.start as usize).then_some(indent)
     }
 
     // -------------------------------------------------------------------------------------------- nesting
