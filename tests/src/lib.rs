@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+pub mod chain;
 pub mod localnet;
 pub mod process;
 

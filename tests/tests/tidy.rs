@@ -41,7 +41,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jmt", &["noema-state"]),
     ("rocksdb", &["noema-store"]),
     ("tokenizers", &["noema-models"]),
-    ("ureq", &["noema-sdk"]),
+    ("ureq", &["noema-sdk", "noema-tests"]),
 ];
 
 /// Crates that must never know each other, whatever their layers: areas meet through contracts.
