@@ -1,7 +1,8 @@
 //! Abstract interpretation: runs a body on descriptions of states until they no longer change.
 //!
-//! A block's entry state is the join of its predecessors' exit states. Blocks are taken in reverse postorder, so the
-//! order, and with it the meter's count, depends on the code alone. Blocks that the entry does not reach are not run.
+//! A block's entry state is the join of its predecessors' exit states. Of the blocks whose entry state has changed the
+//! first in the code is always next, so which error is found first, and what the meter counts, depends on the code
+//! alone. Blocks that the entry does not reach are not run.
 
 use std::collections::BTreeSet;
 
@@ -23,13 +24,10 @@ pub(crate) fn run<D: Domain>(
     meter: &mut Meter,
     mut step: impl FnMut(&mut D, &Block, &mut Meter) -> Result,
 ) -> Result {
-    let mut rank = vec![usize::MAX; graph.blocks.len()];
-    graph.reverse_postorder.iter().enumerate().for_each(|(position, block)| rank[*block] = position);
     let mut entry_states: Vec<Option<D>> = (0..graph.blocks.len()).map(|_| None).collect();
     entry_states[0] = Some(initial);
-    let mut pending = BTreeSet::from([rank[0]]);
-    while let Some(position) = pending.pop_first() {
-        let index = graph.reverse_postorder[position];
+    let mut pending = BTreeSet::from([0]);
+    while let Some(index) = pending.pop_first() {
         let block = &graph.blocks[index];
         let mut state = entry_states[index].clone().expect("a pending block has an entry state");
         step(&mut state, block, meter)?;
@@ -42,7 +40,7 @@ pub(crate) fn run<D: Domain>(
                 }
             };
             if has_changed {
-                pending.insert(rank[*successor]);
+                pending.insert(*successor);
             }
         }
     }

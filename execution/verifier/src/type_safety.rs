@@ -156,9 +156,10 @@ impl<'a> Checker<'a, '_> {
         shape.fields.iter().try_for_each(|field| self.push(instantiate(&field.signature, shape.arguments).into_owned()))
     }
 
+    /// Unlike a field's borrow, an immutable one needs an immutable reference here.
     fn unpack_reference(&mut self, shape: Shape<'_>, is_mutable: bool) -> Result {
-        let status = StatusCode::UNPACK_TYPE_MISMATCH_ERROR;
-        self.pop_reference_to(&shape.type_, is_mutable, status)?;
+        let operand = reference(shape.type_, is_mutable);
+        self.pop_expecting(&operand, StatusCode::UNPACK_TYPE_MISMATCH_ERROR)?;
         shape.fields.iter().try_for_each(|field| {
             self.push(reference(instantiate(&field.signature, shape.arguments).into_owned(), is_mutable))
         })
@@ -264,14 +265,14 @@ impl<'a> Checker<'a, '_> {
         let head = self.function.code.jump_tables[jumps.index()].head_enum;
         let expected = self.function.module.enum_def_at(head).handle;
         let found = self.pop();
-        let is_right = match &found {
-            Token::Reference(inner) => inner.as_datatype().is_some_and(|(handle, _)| handle == expected),
-            _ => false,
-        };
-        if is_right {
-            return Ok(());
+        match &found {
+            Token::Reference(inner) if inner.as_datatype().is_some_and(|(handle, _)| handle == expected) => Ok(()),
+            Token::Reference(inner) => self.fail(StatusCode::ENUM_TYPE_MISMATCH, format!("found {inner:?}")),
+            _ => {
+                let message = format!("expected an immutable reference to the enum, found {found:?}");
+                self.fail(StatusCode::ENUM_SWITCH_BAD_OPERAND, message)
+            }
         }
-        self.fail(StatusCode::ENUM_SWITCH_BAD_OPERAND, format!("expected a reference to the enum, found {found:?}"))
     }
 
     fn instruction(&mut self, instruction: &Bytecode) -> Result {

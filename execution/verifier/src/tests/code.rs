@@ -275,7 +275,8 @@ fn enums_are_packed_switched_and_unpacked() {
     let type_ = builder.enum_type(shape);
     let run = |code: Vec<B>| {
         let mut builder = builder.clone();
-        builder.function("f", Body::new(code).parameters(std::slice::from_ref(&type_)));
+        let body = Body::new(code).parameters(std::slice::from_ref(&type_)).locals(&[Token::U64]);
+        builder.function("f", body);
         builder.last_code().jump_tables = vec![VariantJumpTable { head_enum: EnumDefIndex(0), targets: vec![2, 3] }];
         builder.verify()
     };
@@ -283,13 +284,18 @@ fn enums_are_packed_switched_and_unpacked() {
     let tail = [B::Ret, B::MoveLoc(0), B::UnpackVariant(disc), B::Pop, B::Ret];
     let good = [vec![B::ImmBorrowLoc(0), switch.clone()], tail.to_vec()].concat();
     run(good).unwrap();
-    let by_mutable = [vec![B::MutBorrowLoc(0), switch], tail.to_vec()].concat();
+    let by_mutable = [vec![B::MutBorrowLoc(0), switch.clone()], tail.to_vec()].concat();
     assert_eq!(status(run(by_mutable)), StatusCode::ENUM_SWITCH_BAD_OPERAND);
     let filler = vec![B::Branch(2), B::Nop, B::Branch(3)];
+    let not_an_enum = vec![B::LdU64(1), B::StLoc(1), B::ImmBorrowLoc(1), switch];
+    assert_eq!(status(run([filler.clone(), not_an_enum].concat())), StatusCode::ENUM_TYPE_MISMATCH);
     let wrong_field = [filler.clone(), vec![B::LdU8(1), B::PackVariant(disc), B::Pop, B::Ret]].concat();
     assert_eq!(status(run(wrong_field)), StatusCode::PACK_TYPE_MISMATCH_ERROR);
     let wrong_value = [filler.clone(), vec![B::LdU8(1), B::UnpackVariant(dot), B::Ret]].concat();
     assert_eq!(status(run(wrong_value)), StatusCode::UNPACK_TYPE_MISMATCH_ERROR);
+    let mutable_for_immutable = vec![B::MutBorrowLoc(0), B::UnpackVariantImmRef(disc), B::Pop, B::Ret];
+    let mutable_for_immutable = [filler.clone(), mutable_for_immutable].concat();
+    assert_eq!(status(run(mutable_for_immutable)), StatusCode::UNPACK_TYPE_MISMATCH_ERROR);
     let immutable = [filler, vec![B::ImmBorrowLoc(0), B::UnpackVariantMutRef(disc), B::Pop, B::Ret]].concat();
     assert_eq!(status(run(immutable)), StatusCode::UNPACK_TYPE_MISMATCH_ERROR);
 }
