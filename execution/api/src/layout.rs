@@ -125,25 +125,6 @@ impl MoveTypeLayout {
         }
     }
 
-    /// Nesting of the deepest value of the type.
-    #[must_use]
-    pub fn depth(&self) -> usize {
-        let of_fields =
-            |fields: &[(Identifier, Self)]| fields.iter().map(|(_, field)| field.depth()).max().unwrap_or(0);
-        match self {
-            Self::Vector(element) => 1 + element.depth(),
-            Self::Struct(layout) => 1 + of_fields(&layout.fields),
-            Self::Enum(layout) => 1 + layout.variants.iter().map(|(_, fields)| of_fields(fields)).max().unwrap_or(0),
-            _ => 1,
-        }
-    }
-
-    /// Whether every value of the type holds a signer.
-    #[must_use]
-    pub fn is_signer(&self) -> bool {
-        matches!(self, Self::Signer)
-    }
-
     /// Decodes one value that takes all of `bytes`.
     ///
     /// # Errors
@@ -471,7 +452,6 @@ mod tests {
         for _ in 0..VALUE_DEPTH_MAX {
             deep = vector(deep);
         }
-        assert_eq!(deep.depth(), VALUE_DEPTH_MAX + 1);
         let mut bytes = vec![1; VALUE_DEPTH_MAX];
         bytes.push(0);
         assert!(vector(deep.clone()).decode(&bytes[1..]).is_ok());

@@ -35,8 +35,11 @@ struct Linked {
     /// By signature: of its only type.
     signature_formulas: Vec<Option<Arc<DepthFormula>>>,
     /// By signature: its types closed over the arguments beside them, if any are needed.
-    closed: Vec<Option<(Option<Arc<TypeArgs>>, Arc<TypeArgs>)>>,
+    closed: Vec<Option<Closed>>,
 }
+
+/// A signature closed, and the type arguments that it was closed over if it has type parameters.
+type Closed = (Option<Arc<TypeArgs>>, Arc<TypeArgs>);
 
 /// How deep values of a datatype are, given the depths of its type arguments: the maximum of `fixed` and of each
 /// argument's depth plus its number.

@@ -75,7 +75,7 @@ fn transfers_move_balances() {
 /// `cargo test -p noema-vm --test bench -- --ignored --nocapture`
 #[test]
 #[ignore = "prints times"]
-#[allow(clippy::print_stderr, reason = "its only purpose")]
+#[allow(clippy::print_stderr, clippy::disallowed_methods, reason = "its only purpose is to show times")]
 fn times() {
     let state = compile(SOURCE);
     let vm = vm();

@@ -511,15 +511,3 @@ fn a_module_must_be_what_its_key_says() {
     assert_eq!(status(run("0x42::other")).0, StatusCode::VERIFICATION_ERROR);
     assert_eq!(status(run(M)).0, StatusCode::BAD_MAGIC);
 }
-
-#[test]
-#[ignore = "prints a time"]
-fn fib_time() {
-    let (vm, state) = (vm(NativeTable::new()), state(vec![fib()]));
-    for _ in 0..5 {
-        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
-        let started = std::time::Instant::now();
-        session.execute_function(&id(M), "fib", vec![], vec![bytes(&27u64)], &mut GasMeter::unlimited()).unwrap();
-        eprintln!("{:?} for {} instructions", started.elapsed(), session.instructions());
-    }
-}

@@ -182,3 +182,35 @@ fn published_modules_run_at_once_and_replace_old_ones() {
     assert!(state.get(&StateKey::Module(id(M))).unwrap().is_some());
     assert_eq!(run(&mut start(&vm, &state), "f", &[]).unwrap(), [bytes(&1u64)]);
 }
+
+/// `script { fun main(s: &signer, v: u64) { 0x42::m::put(s, v) } }`
+fn script() -> Vec<u8> {
+    let mut m = Builder::new(M);
+    let signer = T::Reference(Box::new(T::Signer));
+    let declared = declare("put", &[signer, T::U64], &[]);
+    m.handle(None, &declared);
+    let parameters = m.signature(&declared.parameters);
+    let locals = m.signature(&[]);
+    // The pseudo-module comes last in every table.
+    m.module.self_module_handle = m.module_handle("0x0::<SELF>");
+    let code = vec![B::MoveLoc(0), B::MoveLoc(1), B::Call(noema_bytecode::FunctionHandleIndex(0)), B::Ret];
+    let code = noema_bytecode::CodeUnit { locals, code, jump_tables: vec![] };
+    noema_bytecode::CompiledScript { module: m.module, type_parameters: vec![], parameters, code }.serialize().unwrap()
+}
+
+#[test]
+fn scripts_run_against_published_modules() {
+    let (vm, state) = (vm(NativeTable::new()), state(vec![store()]));
+    let mut session = start(&vm, &state);
+    let script = script();
+    let mut run =
+        |args: Vec<Vec<u8>>| session.execute_script(&script, vec![], &[Address::ONE], args, &mut GasMeter::unlimited());
+    assert_eq!(failure(run(vec![])).status, StatusCode::NUMBER_OF_ARGUMENTS_MISMATCH);
+    run(vec![bytes(&4u64)]).unwrap();
+    let error = failure(run(vec![bytes(&4u64)]));
+    assert_eq!(error.status, StatusCode::RESOURCE_ALREADY_EXISTS);
+    assert_eq!(error.callers[0].location, noema_types::CodeLocation::Script);
+    let garbage = session.execute_script(&[0], vec![], &[], vec![], &mut GasMeter::unlimited());
+    assert_eq!(failure(garbage).status, StatusCode::BAD_MAGIC);
+    assert_eq!(session.finish().unwrap().write_set.0.len(), 1);
+}

@@ -6,6 +6,7 @@ use noema_types::{Address, StateKey, TypeTag};
 use noema_vm::{ExecError, Vm, VmLimits};
 
 /// Results of a call, or how it failed.
+#[allow(dead_code, reason = "not every test looks at outcomes")]
 pub(crate) type Outcome = Result<Vec<(Vec<u8>, TypeTag)>, ExecError>;
 
 pub(crate) fn vm() -> Vm {
@@ -26,7 +27,8 @@ pub(crate) fn compile(source: &str) -> MemoryState {
         sources: vec![("test.move".to_owned(), source.to_owned())],
         addresses,
     };
-    let program = compile_sources(&root, &[library], Options::default()).unwrap_or_else(|failure| panic!("{failure}{:?}", failure.diagnostics));
+    let program = compile_sources(&root, &[library], Options::default())
+        .unwrap_or_else(|failure| panic!("{failure}{:?}", failure.diagnostics));
     let mut state = MemoryState::new();
     for unit in program.modules {
         state.insert(StateKey::Module(unit.module.self_id()), unit.bytes);
@@ -35,6 +37,7 @@ pub(crate) fn compile(source: &str) -> MemoryState {
 }
 
 /// Calls `0x42::module::function` on fresh state.
+#[allow(dead_code, reason = "not every test calls functions this way")]
 pub(crate) fn call(state: &MemoryState, function: &str, args: Vec<Vec<u8>>) -> Outcome {
     let (module, function) = function.rsplit_once("::").expect("MODULE::FUNCTION");
     let vm = vm();
