@@ -122,7 +122,10 @@ fn genesis_holds_modules_coins_and_the_model() {
     assert_eq!(view(&state, "coin", "symbol", vec![coin()], vec![]), arg(&"NOEMA"));
     assert_eq!(view(&state, "chain_id", "get", vec![], vec![]), [4]);
     assert_eq!(view(&state, "timestamp", "now_seconds", vec![], vec![]), arg(&1_700_000_000u64));
-    assert_eq!(view(&state, "code", "package_names", vec![], vec![arg(&Address::ONE)]), arg(&["MoveStdlib", "NoemaFramework"]));
+    assert_eq!(
+        view(&state, "code", "package_names", vec![], vec![arg(&Address::ONE)]),
+        arg(&["MoveStdlib", "NoemaFramework"])
+    );
     let model = arg(&model_address(&state));
     assert_eq!(view(&state, "model", "name", vec![], vec![model.clone()]), arg(&"smollm2-135m"));
     assert_eq!(view(&state, "model", "weights", vec![], vec![model]), arg(&WEIGHTS.0.to_vec()));
@@ -175,7 +178,8 @@ fn prices_in_move_are_prices_in_rust() {
         let cost = manifest.cost();
         let expected = [cost.prompt_token, cost.new_token, cost.context_kilo].map(|units| arg(&units)).concat();
         assert_eq!(view(&state, "model", "cost", vec![], vec![model]), expected);
-        for (prompt, new) in [(0, 0), (1, 0), (0, 1), (45, 1), (1_000, 4_096), (u64::MAX, 3), (u64::from(u32::MAX), 9)] {
+        for (prompt, new) in [(0, 0), (1, 0), (0, 1), (45, 1), (1_000, 4_096), (u64::MAX, 3), (u64::from(u32::MAX), 9)]
+        {
             let args = vec![expected.clone(), arg(&prompt), arg(&new)];
             let vm = vm();
             let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
@@ -229,7 +233,8 @@ fn unknown_answers_suspend_with_their_job() {
 fn known_answers_come_back_and_only_their_work_is_charged() {
     let prompt = "The capital of France is";
     let text = " Paris.".to_owned();
-    let answer = Answer::Generated(Generated { text: text.clone(), prompt_tokens: 5, new_tokens: 2, stop: Stop::Length });
+    let answer =
+        Answer::Generated(Generated { text: text.clone(), prompt_tokens: 5, new_tokens: 2, stop: Stop::Length });
     let (answers, state, vm) = (answered(prompt, &answer), state(), vm());
     let mut session = vm.session(&state, &answers, TransactionContext::default());
     let mut gas = GasMeter::unlimited();

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use noema_compiler::expand::test_plan::{FailureKind, FailurePattern, Outcome};
 use noema_compiler::{CompiledProgram, Options, SourcePackage, compile_sources};
-use noema_execution_api::{
-    GasMeter, GasSchedule, MemoryState, NoAnswers, StatusCode, TransactionContext,
-};
+use noema_execution_api::{GasMeter, GasSchedule, MemoryState, NoAnswers, StatusCode, TransactionContext};
 use noema_framework::{source_package, test_natives};
 use noema_types::{Address, CodeLocation, Gas, Hash, Identifier, ModuleId, StateKey};
 use noema_vm::{ExecError, Vm, VmError, VmLimits};
@@ -83,7 +81,8 @@ fn matches(pattern: &FailurePattern, error: &VmError) -> bool {
     let is_kind = match &pattern.kind {
         FailureKind::Abort(code) => error.abort_code() == Some(*code),
         FailureKind::Vector(minor) => {
-            error.status == StatusCode::VECTOR_OPERATION_ERROR && minor.is_none_or(|minor| error.sub_status == Some(minor))
+            error.status == StatusCode::VECTOR_OPERATION_ERROR
+                && minor.is_none_or(|minor| error.sub_status == Some(minor))
         }
         other => panic!("no test here expects {other:?}"),
     };

@@ -19,11 +19,7 @@ pub(super) mod status {
 }
 
 pub(super) fn add_to(table: &mut NativeTable) {
-    table.add_module(
-        Address::ONE,
-        "inference",
-        &[("generate_internal", generate), ("choose_internal", choose)],
-    );
+    table.add_module(Address::ONE, "inference", &[("generate_internal", generate), ("choose_internal", choose)]);
 }
 
 /// Adds what does not depend on where answers come from.

@@ -3,7 +3,9 @@
 //! The script is a queue in a table of its own, so it lives and dies with the test's state. A question without script
 //! fails with a message that says what to call.
 
-use noema_execution_api::{NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, StatusCode, TableKey, Value};
+use noema_execution_api::{
+    NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, StatusCode, TableKey, Value,
+};
 use noema_types::{Address, Hash, TypeTag};
 
 use super::inference::{Question, chosen, generated};
@@ -60,8 +62,7 @@ fn units_used(context: &mut NativeContext<'_>, _args: NativeArgs) -> NativeResul
 
 fn generate(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
     let answer = next(context, &Question::take(&mut args)?)?;
-    let text = String::from_utf8(answer.text)
-        .map_err(|_| NativeError::invariant("a scripted text is not UTF-8"))?;
+    let text = String::from_utf8(answer.text).map_err(|_| NativeError::invariant("a scripted text is not UTF-8"))?;
     Ok(generated(answer.status, text, answer.prompt_tokens, answer.new_tokens))
 }
 

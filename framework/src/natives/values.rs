@@ -14,11 +14,7 @@ const VERIFY_COST: InternalGas = InternalGas(200_000);
 const VALIDATE_COST: InternalGas = InternalGas(40_000);
 
 pub(super) fn add_to(table: &mut NativeTable) {
-    table.add_module(
-        Address::ONE,
-        "type_info",
-        &[("type_of_internal", type_of), ("type_name_internal", type_name)],
-    );
+    table.add_module(Address::ONE, "type_info", &[("type_of_internal", type_of), ("type_name_internal", type_name)]);
     table.add(Address::ONE, "from_bcs", "from_bytes", from_bytes);
     table.add_module(
         Address::ONE,
@@ -83,8 +79,7 @@ fn may_be_forged(layout: &MoveTypeLayout, value: &Value) -> bool {
                 }
                 _ => true,
             };
-            text_is_valid
-                && layout.fields.iter().zip(fields).all(|((_, layout), value)| may_be_forged(layout, value))
+            text_is_valid && layout.fields.iter().zip(fields).all(|((_, layout), value)| may_be_forged(layout, value))
         }
         (MoveTypeLayout::Enum(layout), Value::Variant(tag, fields)) => {
             layout.variants.get(usize::from(*tag)).is_some_and(|(_, layouts)| {
@@ -146,7 +141,10 @@ mod tests {
         let numbers = |count| Value::Struct(vec![Value::Vector(vec![Value::U64(1); count])]);
         assert!(may_be_forged(&option, &numbers(1)));
         assert!(!may_be_forged(&option, &numbers(2)));
-        assert!(!may_be_forged(&layout("m", "S", MoveTypeLayout::Signer), &Value::Struct(vec![Value::signer(Address::ONE)])));
+        assert!(!may_be_forged(
+            &layout("m", "S", MoveTypeLayout::Signer),
+            &Value::Struct(vec![Value::signer(Address::ONE)])
+        ));
     }
 
     #[test]
