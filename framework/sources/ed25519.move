@@ -1,4 +1,5 @@
-/// Ed25519 signatures (RFC 8032) with strict verification: small-order keys and malleable signatures fail.
+/// Ed25519 signatures (RFC 8032), checked by the equation of ZIP-215; keys and commitments of small order are refused, and
+/// so is a signature whose scalar is not below the group order.
 module aptos_std::ed25519 {
     use std::bcs;
     use std::error;
@@ -28,7 +29,7 @@ module aptos_std::ed25519 {
         bytes: vector<u8>
     }
 
-    /// A point of the prime-order subgroup.
+    /// A point of the curve that is not of small order.
     struct ValidatedPublicKey has copy, drop, store {
         bytes: vector<u8>
     }

@@ -17,7 +17,7 @@ module aptos_framework::event {
         EventHandle<T> { counter: 0, guid }
     }
 
-    /// Emits an event of the module that defines `T`. Only that module can build and so emit it.
+    /// Emits an event of type `T`. Whoever holds a value of `T` can emit it; only the module that defines `T` can make one.
     public fun emit<T: store + drop>(msg: T) {
         write_module_event_to_store<T>(bcs::to_bytes(&msg));
     }

@@ -13,6 +13,58 @@ module aptos_framework::account_tests {
     // RFC 8032 section 7.1, test 2.
     const OTHER_KEY: vector<u8> = x"3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 
+    // The public keys of the secrets 11 (32 times) and 22 (32 times).
+    const A: vector<u8> = x"d04ab232742bb4ab3a1368bd4615e4e6d0224ab71a016baf8520a332c9778737";
+    const B: vector<u8> = x"a09aa5f47a6759802ff955f8dc2d2a14a5c99d23be97f864127ff9383455a4f0";
+    // Their signatures of the challenge to rotate 0xA11CE from A to B at sequence number 0.
+    const SIGNED_BY_A: vector<u8> = x"e0a5cbed870f02b97793e0e6d842edde55b3d4c011db293dbb8b7bf543e5049703cd36f27b1a83d5e394bad766e741bfcfb539760359d156613b97b970083200";
+    const SIGNED_BY_B: vector<u8> = x"94ac36837debe5391d79146f0192c0dfebfce4015d8f95b18146ff49532ee6e17f131211b1302f8b23d39109e29e319d7c1fb4e06cc41206ee5bed98d2101d0c";
+
+    #[test]
+    fun authentication_keys_match_the_sdks() {
+        assert!(
+            account::authentication_key_for_test(0, A)
+                == x"147e4d3a5b10eaed2a93536e284c23096dfcea9ac61f0a8420e5d01fbd8f0ea8",
+            0
+        );
+        let single = x"0020";
+        vector::append(&mut single, A);
+        assert!(
+            account::authentication_key_for_test(2, single)
+                == x"c4c6cf75ac3530d31e455f8662df984159f5c71d9903a7202efc68f83775073a",
+            1
+        );
+        let multi = A;
+        vector::append(&mut multi, B);
+        vector::push_back(&mut multi, 2);
+        assert!(
+            account::authentication_key_for_test(1, multi)
+                == x"c9636e7dcabf4ed9cf4ff55d64fb34a5928933809ed5c3014fc4d60064bf22d8",
+            2
+        );
+    }
+
+    #[test(framework = @0x1)]
+    fun rotation_with_proof_fills_the_table(framework: &signer) {
+        account::initialize_for_test(framework);
+        let s = account::create_account_for_test(@0xA11CE);
+        account::rotate_for_test(&s, 0, A);
+        account::rotate_authentication_key(&s, 0, A, 0, B, SIGNED_BY_A, SIGNED_BY_B);
+        let new_key = account::authentication_key_for_test(0, B);
+        assert!(account::get_authentication_key(@0xA11CE) == new_key, 0);
+        let new_address = aptos_std::from_bcs::to_address(new_key);
+        assert!(account::originating_address(new_address) == option::some(@0xA11CE), 1);
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0x10008, location = aptos_framework::account)]
+    fun rotation_proofs_are_not_exchangeable(framework: &signer) {
+        account::initialize_for_test(framework);
+        let s = account::create_account_for_test(@0xA11CE);
+        account::rotate_for_test(&s, 0, A);
+        account::rotate_authentication_key(&s, 0, A, 0, B, SIGNED_BY_B, SIGNED_BY_A);
+    }
+
     struct News has drop, store { n: u64 }
 
     #[test]
