@@ -124,6 +124,7 @@ codes! {
     BAD_JUMP "E0515" "A break or continue has no loop around it, or cannot carry a value.";
     BAD_ACQUIRES "E0516" "A written acquires list must name exactly what the function acquires.";
     BAD_ENTRY "E0517" "A function cannot have this modifier.";
+    NOT_EXHAUSTIVE "E0519" "The arms of a match leave values out.";
     IMMUTABLE_LOCAL "E0518" "Edition 2024 assigns and mutably borrows only locals declared with mut.";
 
     UNASSIGNED_LOCAL "E0601" "A local is read where it may not have a value yet.";

@@ -1,26 +1,125 @@
+//! Verdicts of whole programs: every case of `semantics.txt` compiles or is refused with the code it names.
+
+use std::path::Path;
+
 use super::*;
 
-#[test]
-fn bench() {
-    let text = std::fs::read_to_string("/work/shared/bench/bench.move").unwrap();
-    let signer = std::fs::read_to_string("/work/main/move-stdlib/sources/signer.move").unwrap();
-    let root = SourcePackage {
-        name: "bench".into(),
-        sources: vec![("bench.move".into(), text)],
-        addresses: [("std".to_string(), Address::from_u8(1))].into(),
+/// The standard library's sources.
+fn stdlib() -> SourcePackage {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../move-stdlib/sources");
+    let mut sources: Vec<(String, String)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "move"))
+        .map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap()))
+        .collect();
+    sources.sort();
+    SourcePackage { name: "MoveStdlib".into(), sources, addresses: [("std".to_owned(), Address::from_u8(1))].into() }
+}
+
+fn package(text: &str) -> SourcePackage {
+    let text = if text.trim_start().starts_with("module") || text.trim_start().starts_with("script") {
+        text.to_owned()
+    } else {
+        format!("module 0x42::m {{\n{text}}}\n")
     };
-    let std = std::fs::read_dir("/work/main/move-stdlib/sources").unwrap().map(|e| {
-        let p = e.unwrap().path();
-        (p.display().to_string(), std::fs::read_to_string(&p).unwrap())
-    }).collect();
-    let dep = SourcePackage { name: "MoveStdlib".into(), sources: std, addresses: root.addresses.clone() };
-    let _ = signer;
-    match compile_sources(&root, &[dep], Options::default()) {
-        Ok(program) => {
-            for unit in &program.modules {
-                if unit.is_target { println!("{}", noema_bytecode::disassemble(&unit.module)); }
-            }
-        }
-        Err(failure) => panic!("{failure}"),
+    SourcePackage {
+        name: "case".into(),
+        sources: vec![("case.move".into(), text)],
+        addresses: [("std".to_owned(), Address::from_u8(1))].into(),
     }
+}
+
+/// Compiles a case beside the standard library.
+fn compile(text: &str) -> Result<CompiledProgram, CompileFailure> {
+    compile_sources(&package(text), &[stdlib()], Options::default())
+}
+
+#[test]
+fn semantics() {
+    let mut wrong = Vec::new();
+    let cases = include_str!("tests/semantics.txt");
+    let mut count = 0;
+    for case in cases.split("=== ").skip(1) {
+        count += 1;
+        let (head, text) = case.split_once('\n').unwrap();
+        let (name, verdict) = head.rsplit_once(": ").unwrap();
+        let result = compile(text);
+        match (verdict.strip_prefix("no "), &result) {
+            (None, Ok(_)) => {}
+            (Some(code), Err(failure)) if failure.diagnostics.iter().any(|one| one.code.as_str() == code) => {}
+            (_, Ok(_)) => wrong.push(format!("{name}: compiles")),
+            (_, Err(failure)) => wrong.push(format!("{name}: {failure}")),
+        }
+    }
+    assert!(count > 100, "the cases are there");
+    assert!(wrong.is_empty(), "{} of {count} cases:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn equal_source_gives_equal_bytes() {
+    let text = "struct S has copy, drop { a: u64 } public fun f(s: &S): u64 { s.a + 1 } public fun g(): S { S { a: 2 } }";
+    let (first, second) = (compile(text).unwrap(), compile(text).unwrap());
+    let bytes = |program: &CompiledProgram| program.modules.iter().map(|unit| unit.bytes.clone()).collect::<Vec<_>>();
+    assert_eq!(bytes(&first), bytes(&second));
+}
+
+#[test]
+fn binaries_read_back_and_maps_fit_the_code() {
+    let program = compile("public fun f(x: u64): u64 { let y = x + 1; y * 2 } inline fun g() {}").unwrap();
+    let unit = program.modules.iter().find(|unit| unit.is_target).unwrap();
+    assert_eq!(noema_bytecode::CompiledModule::deserialize(&unit.bytes).unwrap(), unit.module);
+    let map = unit.source_map.function("f").unwrap();
+    assert_eq!(map.params.len(), 1);
+    assert_eq!(map.code.len(), unit.module.function_defs[0].code.as_ref().unwrap().code.len());
+    assert!(unit.source_map.function("g").is_none(), "inline functions have no code of their own");
+    let text = program.files.text(map.code[0]);
+    assert!(!text.is_empty(), "instructions point into the source");
+}
+
+#[test]
+fn attributes_and_error_constants_become_metadata() {
+    let text = "
+        /// Too many.
+        const E_FULL: u64 = 3;
+        const EOTHER: u64 = 1;
+        const E_TEXT: vector<u8> = b\"x\";
+        #[event] struct Made has drop, store { n: u64 }
+        #[view] public fun size(): u64 { assert!(true, E_FULL); assert!(E_TEXT.length() == 1, EOTHER); 1 }
+        public fun make(): Made { Made { n: 1 } }";
+    let program = compile(text).unwrap();
+    let unit = program.modules.iter().find(|unit| unit.is_target).unwrap();
+    let names: Vec<(u64, &str)> =
+        unit.metadata.error_map.iter().map(|entry| (entry.code, entry.name.as_str())).collect();
+    assert_eq!(names, [(1, "EOTHER"), (3, "E_FULL")]);
+    assert_eq!(unit.metadata.error_map[1].description, "Too many.");
+    assert_eq!(unit.metadata.view_functions, ["size"]);
+    assert_eq!(unit.metadata.event_structs, ["Made"]);
+    assert_eq!(unit.module.metadata.len(), 1);
+}
+
+#[test]
+fn package_visibility_becomes_exact_friends() {
+    let text = "
+        module 0x42::a { public(package) fun f() {} }
+        module 0x42::b { public fun g() { 0x42::a::f() } }
+        module 0x42::c { public fun g() {} }";
+    let program = compile(text).unwrap();
+    let unit = program.modules.iter().find(|unit| &*unit.ident.name == "a").unwrap();
+    let friends: Vec<String> = unit.module.immediate_friends().map(|id| id.name.to_string()).collect();
+    assert_eq!(friends, ["b"]);
+}
+
+#[test]
+fn several_errors_come_in_one_run_and_point_at_the_source() {
+    let failure = compile("fun f(): u64 { true }\nfun g() { undefined(1) }\nfun h(x: Strange) {}").unwrap_err();
+    let codes: Vec<&str> = failure.diagnostics.sorted().iter().map(|one| one.code.as_str()).collect();
+    assert!(codes.contains(&"E0501") && codes.contains(&"E0401"), "{codes:?}");
+    assert!(failure.to_string().contains("case.move:2:16: error[E0501]"), "{failure}");
+}
+
+#[test]
+fn deep_nesting_does_not_exhaust_the_stack() {
+    let deep = format!("fun f(): u64 {{ {}1{} }}", "(1 + ".repeat(90), ")".repeat(90));
+    assert!(compile(&deep).is_ok());
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use noema_bytecode::{
-    CodeUnit, CompiledModule, CompiledScript, EnumDefIndex, EnumDefinition, FieldDefinition, FunctionDefinition,
-    ModuleHandleIndex, SignatureIndex, SignatureToken, StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition,
+    AddressIdentifierIndex, CodeUnit, CompiledModule, CompiledScript, EnumDefIndex, EnumDefinition, FieldDefinition,
+    FunctionDefinition, IdentifierIndex, ModuleHandle, ModuleHandleIndex, SignatureIndex, SignatureToken, StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition,
     Version, Visibility,
 };
 use noema_types::{Identifier, ModuleId};
@@ -34,7 +34,7 @@ pub(crate) struct Link<'a> {
 /// Emits a module. Its metadata table is empty.
 pub(crate) fn emit_module(link: &Link<'_>, id: ModId, diagnostics: &mut Diagnostics) -> (CompiledModule, SourceMap) {
     let info = link.globals.module(id);
-    let mut tables = Tables::new(link.globals, id);
+    let mut tables = Tables::new(link.globals);
     let mut module = empty(&info.ident);
     module.self_module_handle = tables.module_handle(&info.ident);
     number_datatypes(link.globals, id, &mut tables);
@@ -71,17 +71,28 @@ pub(crate) fn emit_script(
     let info = link.globals.module(id);
     let function = *info.functions.first()?;
     let function_info = link.globals.function(function);
-    let mut tables = Tables::new(link.globals, id);
+    let mut tables = Tables::new(link.globals);
     let ident = tables.self_ident(id);
     let mut module = empty(&ident);
-    module.self_module_handle = tables.module_handle(&ident);
     let params: Vec<_> = function_info.params.iter().map(|(_, ty)| ty.clone()).collect();
     let parameters: SignatureIndex = tables.signature(&params);
     let (code, map) = super::code::emit(&mut tables, function_info, link.codes.get(&function)?, diagnostics);
     report_overflow(&tables, info.name.span, diagnostics);
     tables.fill(&mut module);
+    // The pseudo-module is not written; its entries stand last, whatever else has the same name or address.
+    module.identifiers.push(script_name());
+    module.address_identifiers.push(ident.address);
+    module.module_handles.push(ModuleHandle {
+        address: AddressIdentifierIndex::new(module.address_identifiers.len() - 1),
+        name: IdentifierIndex::new(module.identifiers.len() - 1),
+    });
+    module.self_module_handle = ModuleHandleIndex::new(module.module_handles.len() - 1);
     let script = CompiledScript { module, type_parameters: function_info.constraints(), parameters, code };
     Some((script, SourceMap { functions: vec![map] }))
+}
+
+fn script_name() -> Identifier {
+    Identifier::new("<SELF>").expect("the pseudo-module's name is an identifier")
 }
 
 fn empty(ident: &ModuleIdent) -> CompiledModule {

@@ -51,7 +51,6 @@ impl<T: Clone + Ord> Interned<T> {
 #[derive(Debug)]
 pub(super) struct Tables<'a> {
     pub(super) globals: &'a Globals,
-    pub(super) module: ModId,
     /// Whether a table is full.
     pub(super) overflow: bool,
     identifiers: Interned<Identifier>,
@@ -76,10 +75,9 @@ pub(super) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn new(globals: &'a Globals, module: ModId) -> Self {
+    pub(super) fn new(globals: &'a Globals) -> Self {
         Self {
             globals,
-            module,
             overflow: false,
             identifiers: Interned::default(),
             addresses: Interned::default(),

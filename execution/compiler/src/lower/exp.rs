@@ -62,6 +62,8 @@ pub(super) struct Lower<'a> {
     pub(super) frame: usize,
     pub(super) slots: Vec<SlotInfo>,
     free: Vec<Slot>,
+    /// Temporaries of the match arm that is tried.
+    pub(super) kept: Vec<Slot>,
     ops: Vec<Ins>,
     /// Whether control can reach the end of `ops`.
     pub(super) reachable: bool,
@@ -95,6 +97,7 @@ pub(super) fn lower_function<'a>(
         frame: 0,
         slots: Vec::new(),
         free: Vec::new(),
+        kept: Vec::new(),
         ops: Vec::new(),
         reachable: true,
         labels: vec![false],
@@ -410,15 +413,7 @@ impl<'a> Lower<'a> {
 
     fn call(&mut self, function: FunId, args: &[Ty], parts: &'a [Exp], span: Span) {
         let vector_op = vector_instruction(self.globals, function);
-        let parts: Vec<&'a Exp> = parts
-            .iter()
-            .map(|part| match (&part.kind, vector_op) {
-                // These instructions take `&mut` as well as `&`.
-                (ExpKind::Freeze(inner), Some(VecOp::Len | VecOp::Borrow(false))) => inner,
-                _ => part,
-            })
-            .collect();
-        self.operands(&parts);
+        self.operands(&parts.iter().collect::<Vec<_>>());
         let mut args = self.types(args);
         match vector_op {
             Some(op) => {

@@ -468,6 +468,7 @@ impl Checker<'_> {
         let place = self.place(inner);
         let holder = self.infer.shallow(place.ty.deref());
         let reference = if place.ty.is_ref() { self.read(place) } else { self.borrow(place, false) };
+        let reference = self.coerce(reference, &Ty::reference(false, holder.clone()), "the value");
         let mut found: Option<(DataId, Vec<usize>)> = None;
         for path in variants {
             let Some((data, variant, args)) = self.struct_of_pattern(path) else { return Exp::error(span) };

@@ -213,16 +213,4 @@ impl Checker<'_> {
         };
         Exp::new(ExpKind::Return(Box::new(value)), Ty::Never, span)
     }
-
-    pub(super) fn match_arms(
-        &mut self,
-        scrutinee: &ast::Exp,
-        arms: &[ast::MatchArm],
-        expected: Option<&Ty>,
-        span: Span,
-    ) -> Exp {
-        let _ = (arms, expected);
-        self.exp(scrutinee, None);
-        self.not_yet(span, "`match` is")
-    }
 }

@@ -207,6 +207,10 @@ pub struct Lambda {
 pub struct Match {
     /// The value or reference.
     pub scrutinee: Exp,
+    /// `Some(mutable)` when it is a reference.
+    pub by_ref: Option<bool>,
+    /// The type of the value, without the reference.
+    pub subject: Ty,
     /// The arms.
     pub arms: Vec<Arm>,
 }
@@ -359,6 +363,7 @@ impl Exp {
                 exps(&mut data.body);
             }
             ExpKind::Match(data) => {
+                types(&mut data.subject, span);
                 exps(&mut data.scrutinee);
                 for arm in &mut data.arms {
                     arm.pattern.types_mut(types);

@@ -13,6 +13,7 @@ mod declarations;
 mod exp;
 mod hir;
 mod infer;
+mod matching;
 mod pattern;
 mod place;
 mod ty;

@@ -296,7 +296,12 @@ impl Checker<'_> {
                 ExpKind::BorrowField(mutable, Box::new(base), field)
             }
             PlaceKind::Element(base, index) => {
-                let base = self.base_reference(*base, mutable);
+                let mut base = self.base_reference(*base, mutable);
+                // Frozen although the instruction takes both: a live `&mut` into the vector must be an error.
+                if let (false, Ty::Ref(true, inner)) = (mutable, self.infer.shallow(&base.ty)) {
+                    let span = base.span;
+                    base = Exp::new(ExpKind::Freeze(Box::new(base)), Ty::Ref(false, inner), span);
+                }
                 ExpKind::BorrowElement(mutable, place.ty, Box::new(base), index)
             }
             PlaceKind::Indexed(base, args, indices, functions) => {
