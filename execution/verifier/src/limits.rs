@@ -30,10 +30,11 @@ pub const IDENTIFIER_BYTES_MAX: usize = 128;
 pub const CONSTANT_VECTOR_ELEMENTS_MAX: u64 = 1024 * 1024;
 /// Operands on the stack within a function, at most.
 pub const OPERAND_STACK_MAX: u64 = 1024;
-/// Work of the verifier on one function, at most. A unit is one visit of a type node, local or borrow edge.
-pub const METER_UNITS_PER_FUNCTION: u64 = 16_000_000;
+/// Work of the verifier on one function, at most. A unit is one visit of a type node, local or borrow edge; ordinary code
+/// takes about two per byte of the module.
+pub const METER_UNITS_PER_FUNCTION: u64 = 4_000_000;
 /// Work of the verifier on one module, at most.
-pub const METER_UNITS_PER_MODULE: u64 = 48_000_000;
+pub const METER_UNITS_PER_MODULE: u64 = 12_000_000;
 /// Different paths by which one reference may borrow from another before they are taken as one unknown path.
 pub const BORROW_PATHS_MAX: usize = 10;
 

@@ -14,7 +14,7 @@ fn entries() -> Vec<(&'static str, &'static [u8])> {
         let (verdict, tail) = tail.split_at(usize::from(*length));
         let (length, tail) = tail.split_at(2);
         let (module, tail) = tail.split_at(usize::from(u16::from_le_bytes([length[0], length[1]])));
-        entries.push((std::str::from_utf8(verdict).unwrap(), module));
+        entries.push((std::str::from_utf8(verdict).expect("verdicts are names"), module));
         rest = tail;
     }
     entries
