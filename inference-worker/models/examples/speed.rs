@@ -1,4 +1,5 @@
 //! Measures tokens per second of each kernel: `cargo run --example speed -- FILE.gguf|FILE.noema [threads]`.
+//! Tokens per second of processor time tell what one core does, however busy the machine is (Linux only).
 #![allow(clippy::print_stdout, reason = "the result of a measurement")]
 
 use std::path::PathBuf;
@@ -33,29 +34,45 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let compute = Compute::with_threads(kernel, threads)?;
         let text: Vec<u32> = (0..PROMPT_TOKENS as u32).map(|i| (i * 97 + 20) % loaded.manifest.vocab).collect();
         let mut cache = loaded.model.new_cache();
-        let start = Instant::now();
+        let (start, busy) = (Instant::now(), cpu_seconds());
         for tokens in text.chunks(CHUNK) {
             let mut steps = [Step { tokens, cache: &mut cache, want: Want::Last }];
             loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
         }
         let prefill = PROMPT_TOKENS as f64 / start.elapsed().as_secs_f64();
+        let prefill_cpu = PROMPT_TOKENS as f64 / (cpu_seconds() - busy);
         let mut cache = loaded.model.new_cache();
         let (mut tokens, mut answer) = (prompt.clone(), Vec::new());
-        let mut seconds = 0.0;
+        let (mut seconds, mut busy) = (0.0, 0.0);
         for _ in 0..NEW_TOKENS {
             let start = Instant::now();
             let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::Last }];
             let logits = loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
             let next = compute.arithmetic().argmax(logits.last().ok_or("no logits")?)? as u32;
-            if !answer.is_empty() {
+            if answer.is_empty() {
+                busy = cpu_seconds();
+            } else {
                 seconds += start.elapsed().as_secs_f64();
             }
             answer.push(next);
             tokens = vec![next];
         }
         let decode = (NEW_TOKENS - 1) as f64 / seconds;
+        let decode_cpu = (NEW_TOKENS - 1) as f64 / (cpu_seconds() - busy);
+        println!(
+            "{kernel}, per second of processor time: prefill {prefill_cpu:.1} tokens, decode {decode_cpu:.1} tokens"
+        );
         println!("{kernel}, {threads} threads: prefill {prefill:.1} tokens/s, decode {decode:.1} tokens/s");
         println!("  {:?}", loaded.tokenizer.decode(&answer));
     }
     Ok(())
+}
+
+/// Processor time of this process, all threads.
+fn cpu_seconds() -> f64 {
+    let ticks = std::fs::read_to_string("/proc/self/stat").ok().and_then(|text| {
+        let fields: Vec<&str> = text.rsplit(')').next()?.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?)
+    });
+    ticks.unwrap_or(f64::NAN) / 100.0
 }

@@ -56,8 +56,8 @@ macro_rules! product_with {
                 for at in (start..whole.min(start + SEGMENT)).step_by(STEP) {
                     for row in 0..ROWS {
                         // SAFETY: `at + 32 <= whole`, and every row holds `inputs >= whole` weights.
-                        let weights =
-                            unsafe { _mm512_cvtepi8_epi16(_mm256_loadu_si256(weights[row].as_ptr().add(at).cast())) };
+                        let bytes = unsafe { _mm256_loadu_si256(weights[row].as_ptr().add(at).cast()) };
+                        let weights = _mm512_cvtepi8_epi16(bytes);
                         for (token, sums) in sums.iter_mut().enumerate() {
                             // SAFETY: token `token` of `T` starts at `token * inputs`, and `at + 32 <= inputs`.
                             let q = unsafe { _mm512_loadu_si512(q.as_ptr().add(token * inputs + at).cast()) };
