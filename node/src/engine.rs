@@ -28,8 +28,8 @@ fn compute(config: &InferenceConfig) -> Result<Compute, NodeError> {
 pub(crate) fn start(config: &NodeConfig) -> Result<(Arc<dyn Engine>, Vec<ResidentModel>), NodeError> {
     let mut models = Vec::new();
     for path in &config.models {
-        let model = load(path, None)
-            .map_err(|error| NodeError::Model { path: path.clone(), reason: error.to_string() })?;
+        let model =
+            load(path, None).map_err(|error| NodeError::Model { path: path.clone(), reason: error.to_string() })?;
         tracing::info!(name = model.manifest.name, root = %model.root, "model loaded");
         models.push(model);
     }

@@ -71,8 +71,8 @@ impl LocalnetGenesis {
             inference_units_per_transaction: LOCALNET_INFERENCE_UNITS,
             inference_calls_per_transaction: noema_framework::INFERENCE_CALLS_PER_TRANSACTION,
         };
-        let genesis = build_genesis(&framework_packages()?, &config)
-            .map_err(|error| NodeError::Genesis(error.to_string()))?;
+        let genesis =
+            build_genesis(&framework_packages()?, &config).map_err(|error| NodeError::Genesis(error.to_string()))?;
         let transaction = TransactionCommit {
             write_set: genesis.write_set.clone(),
             events: genesis.events.clone(),
@@ -147,7 +147,8 @@ pub(crate) fn resident_models(view: &dyn StateView) -> Result<Vec<(String, Hash)
         view.get(&StateKey::Resource { address, tag: tag(name) }).map_err(|error| error.to_string())
     };
     let Some(bytes) = read(Address::ONE, "ResidentModels")? else { return Ok(Vec::new()) };
-    let addresses: Vec<Address> = bcs::from_bytes(&bytes).map_err(|error| format!("malformed ResidentModels: {error}"))?;
+    let addresses: Vec<Address> =
+        bcs::from_bytes(&bytes).map_err(|error| format!("malformed ResidentModels: {error}"))?;
     let mut models = Vec::new();
     for address in addresses {
         let bytes = read(address, "Model")?.ok_or_else(|| format!("no Model at {address}"))?;

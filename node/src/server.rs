@@ -75,7 +75,10 @@ impl Node {
     #[must_use]
     pub fn summary(&self) -> String {
         let info = self.chain.ledger_info();
-        format!("chain {} at height {}, version {}, state root {}", info.chain_id, info.height, info.version, info.state_root)
+        format!(
+            "chain {} at height {}, version {}, state root {}",
+            info.chain_id, info.height, info.version, info.state_root
+        )
     }
 
     /// Runs until `signal` resolves or the node meets a fault; returns the fault.
@@ -114,8 +117,11 @@ fn spawn(runtime: &Runtime, listener: TcpListener, router: Router, mut stopped: 
 }
 
 fn metrics_router(chain: Arc<Chain>) -> Router {
-    Router::new().route("/metrics", get(move || {
-        let chain = Arc::clone(&chain);
-        async move { chain.metrics_text() }
-    }))
+    Router::new().route(
+        "/metrics",
+        get(move || {
+            let chain = Arc::clone(&chain);
+            async move { chain.metrics_text() }
+        }),
+    )
 }

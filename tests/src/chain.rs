@@ -109,7 +109,10 @@ pub fn publish_example(net: &Localnet, name: &str) -> Address {
     let (url, faucet) = (net.url(), net.faucet_url());
     if !net.home().join("accounts/default.key").exists() {
         let _ = run_ok(net.home(), &["account", "new"]);
-        let _ = run_ok(net.home(), &["account", "fund", "--url", &url, "--faucet-url", &faucet, "--amount", "100000000000"]);
+        let _ = run_ok(
+            net.home(),
+            &["account", "fund", "--url", &url, "--faucet-url", &faucet, "--amount", "100000000000"],
+        );
     }
     let folder = workspace_root().join("clients/examples").join(name);
     let folder = folder.to_str().expect("a plain path");
@@ -137,6 +140,7 @@ pub fn resident_model(client: &Client) -> Address {
 pub fn metric(net: &Localnet, name: &str) -> u64 {
     let mut response = ureq::get(net.metrics_url()).call().expect("metrics are served");
     let text = response.body_mut().read_to_string().expect("metrics are text");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no metric {name}:\n{text}"));
+    let line =
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no metric {name}:\n{text}"));
     line.trim().parse().unwrap_or_else(|error| panic!("{name}: {line}: {error}"))
 }

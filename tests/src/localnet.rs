@@ -28,7 +28,8 @@ fn free_ports() -> u16 {
         let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let port = probe.local_addr().expect("a bound socket has an address").port();
         let Some(last) = port.checked_add(2) else { continue };
-        let others: Vec<_> = (port + 1..=last).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).collect();
+        let others: Vec<_> =
+            (port + 1..=last).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).collect();
         if others.len() == 2 {
             return port;
         }
@@ -44,12 +45,8 @@ impl Localnet {
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut net = Self {
-            child: None,
-            folder,
-            port: free_ports(),
-            args: args.iter().map(|&arg| arg.to_owned()).collect(),
-        };
+        let mut net =
+            Self { child: None, folder, port: free_ports(), args: args.iter().map(|&arg| arg.to_owned()).collect() };
         net.restart();
         net
     }

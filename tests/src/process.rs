@@ -70,6 +70,11 @@ pub fn run_json(home: &Path, args: &[&str]) -> Value {
 pub fn run_fails(home: &Path, args: &[&str], code: i32) -> String {
     let output = run(home, args);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "noema {args:?}: {}\n{stderr}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "noema {args:?}: {}\n{stderr}",
+        String::from_utf8_lossy(&output.stdout)
+    );
     stderr
 }

@@ -24,7 +24,9 @@ fn now_secs() -> u64 {
 fn transfer(sender: &Sender, chain_id: ChainId, to: Address, amount: u64, sequence: u64) -> SignedTransaction {
     let args = vec![to.0.to_vec(), amount.to_le_bytes().to_vec()];
     let call = entry_function("0x1::aptos_account::transfer", Vec::new(), args).expect("a function");
-    TransactionBuilder::new(address_of(&sender.key), sequence, chain_id, now_secs(), call).gas(200_000, 100).sign(&sender.key)
+    TransactionBuilder::new(address_of(&sender.key), sequence, chain_id, now_secs(), call)
+        .gas(200_000, 100)
+        .sign(&sender.key)
 }
 
 /// Every committed version's hash, and the state root of the last block.
@@ -118,7 +120,9 @@ fn twenty_kills_lose_nothing_and_repeat_nothing() {
     // The same root once more, from disk alone.
     let before = net.client().ledger_info().expect("the node answers");
     let height = before["block_height"].as_str().expect("a height").to_owned();
-    let block = |client: &Client| -> Value { client.get(&format!("/blocks/by_height/{height}?with_transactions=true")).expect("a block") };
+    let block = |client: &Client| -> Value {
+        client.get(&format!("/blocks/by_height/{height}?with_transactions=true")).expect("a block")
+    };
     let seen = block(&net.client());
     net.kill();
     net.restart();

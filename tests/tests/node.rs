@@ -61,7 +61,11 @@ fn twelve_transactions_with_one_prompt_run_the_model_once() {
         }
     }
     let done: Vec<Value> = hashes.iter().map(|hash| client.wait(hash, WAIT).expect("committed")).collect();
-    assert!(done.iter().all(|transaction| transaction["success"] == true), "{:?}", done.iter().map(status).collect::<Vec<_>>());
+    assert!(
+        done.iter().all(|transaction| transaction["success"] == true),
+        "{:?}",
+        done.iter().map(status).collect::<Vec<_>>()
+    );
     assert_eq!(metric(&net.net, "noema_inference_jobs_run") - before, 1);
     // Each pays, and an account's first note costs what every other account's first note costs.
     let gas: Vec<&Value> = done.iter().map(|transaction| &transaction["gas_used"]).collect();
@@ -97,8 +101,7 @@ fn refused_transactions_say_why_and_leave_no_trace() {
     let mut late = account.call(transfer, args(), 0, GAS);
     late.raw.expiration_timestamp_secs = now_secs() - 10;
     let signature = account.key.sign(&late.raw.signing_message());
-    late.authenticator =
-        noema_types::TransactionAuthenticator::Ed25519 { public_key: account.key.public(), signature };
+    late.authenticator = noema_types::TransactionAuthenticator::Ed25519 { public_key: account.key.public(), signature };
     assert_eq!(refused(&client, &late).1, Some(6));
     let poor = Account { key: noema_crypto::Ed25519KeyPair::from_private_bytes([98; 32]), next: 0 };
     let (.., message) = refused(&client, &poor.call(transfer, args(), 0, GAS));
@@ -108,7 +111,10 @@ fn refused_transactions_say_why_and_leave_no_trace() {
 
     // A future sequence number waits for the ones before it.
     let second = client.submit(&account.call(transfer, args(), 1, GAS)).expect("parked");
-    assert_eq!(client.get::<Value>(&format!("/transactions/by_hash/{second}")).expect("known")["type"], "pending_transaction");
+    assert_eq!(
+        client.get::<Value>(&format!("/transactions/by_hash/{second}")).expect("known")["type"],
+        "pending_transaction"
+    );
     let first = account.execute(&client, transfer, args(), GAS);
     assert_eq!(first["success"], true);
     assert_eq!(client.wait(&second, WAIT).expect("unparked")["success"], true);
@@ -149,7 +155,12 @@ fn failing_questions_abort_with_their_names_and_keep_the_fee() {
         ("prompt over the context", net.arguments("x".repeat(400), 8), GAS, "EPROMPT_TOO_LONG"),
         ("empty prompt", net.arguments("", 8), GAS, "EPROMPT_EMPTY"),
         ("no new tokens", net.arguments("hello", 0), GAS, "ENEW_TOKENS"),
-        ("an address without a model", vec![Address([3; 32]).0.to_vec(), text("hello"), 8_u64.to_le_bytes().to_vec()], GAS, "E"),
+        (
+            "an address without a model",
+            vec![Address([3; 32]).0.to_vec(), text("hello"), 8_u64.to_le_bytes().to_vec()],
+            GAS,
+            "E",
+        ),
         ("too little gas for the question's bound", net.arguments("hello", 8), 10, "Out of gas"),
     ];
     for (what, args, gas, expected) in cases {
@@ -192,10 +203,7 @@ fn modules_that_fail_verification_are_refused() {
         flips.push(flipped);
     }
     for code in flips {
-        let args = vec![
-            bcs::to_bytes(&metadata("scribe")).expect("bytes"),
-            bcs::to_bytes(&vec![code]).expect("bytes"),
-        ];
+        let args = vec![bcs::to_bytes(&metadata("scribe")).expect("bytes"), bcs::to_bytes(&vec![code]).expect("bytes")];
         let done = account.execute(&client, "0x1::code::publish_package_txn", args, GAS);
         assert_eq!(done["success"], false, "foreign or broken code was published");
     }
@@ -240,7 +248,8 @@ fn the_api_answers_what_sdks_ask() {
     let shown: Value = client.get(&format!("/accounts/{address}")).expect("an account");
     assert_eq!(shown["sequence_number"], "1");
     assert_eq!(shown["authentication_key"].as_str().expect("a key").len(), 66);
-    let resource: Value = client.get(&format!("/accounts/{address}/resource/0x1::account::Account")).expect("a resource");
+    let resource: Value =
+        client.get(&format!("/accounts/{address}/resource/0x1::account::Account")).expect("a resource");
     assert_eq!(resource["data"]["sequence_number"], "1");
     let coins = "/resource/0x1::coin::CoinStore%3C0x1::aptos_coin::AptosCoin%3E";
     let coins: Value = client.get(&format!("/accounts/{address}{coins}")).expect("percent-escapes are decoded");
@@ -253,7 +262,10 @@ fn the_api_answers_what_sdks_ask() {
     let functions = module["abi"]["exposed_functions"].as_array().expect("functions");
     let find = |name: &str| functions.iter().find(|function| function["name"] == name).expect("the function").clone();
     assert_eq!(find("write")["is_entry"], true);
-    assert_eq!(find("write")["params"], json!(["&signer", "0x1::object::Object<0x1::model::Model>", "0x1::string::String", "u64"]));
+    assert_eq!(
+        find("write")["params"],
+        json!(["&signer", "0x1::object::Object<0x1::model::Model>", "0x1::string::String", "u64"])
+    );
     assert_eq!(find("text")["is_view"], true);
     assert_eq!(find("text")["return"], json!(["0x1::string::String"]));
     let structs = module["abi"]["structs"].as_array().expect("structs");
@@ -289,12 +301,20 @@ fn the_api_answers_what_sdks_ask() {
     let balance = client.view("0x1::coin::balance", &["0x1::aptos_coin::AptosCoin".to_owned()], &[json!(address)]);
     assert_eq!(balance.expect("a view")[0], json!(client.balance(address).expect("a balance").to_string()));
     let simulated = client
-        .simulate(&account.builder(&net.write(), net.arguments("hello", 4), 1, ChainId(4)).gas(GAS, 100).unsigned(&account.key))
+        .simulate(
+            &account
+                .builder(&net.write(), net.arguments("hello", 4), 1, ChainId(4))
+                .gas(GAS, 100)
+                .unsigned(&account.key),
+        )
         .expect("a simulation");
     assert_eq!(simulated["success"], true, "{}", simulated["vm_status"]);
     let signed = account.call(&net.write(), net.arguments("hello", 4), 1, GAS);
     assert!(matches!(client.simulate(&signed), Err(ClientError::Api(error)) if error.error_code == "invalid_input"));
-    assert_eq!(account.execute(&client, &net.write(), net.arguments("hello", 4), GAS)["gas_used"], simulated["gas_used"]);
+    assert_eq!(
+        account.execute(&client, &net.write(), net.arguments("hello", 4), GAS)["gas_used"],
+        simulated["gas_used"]
+    );
 
     for (path, code, status) in [
         ("/accounts/0xzz".to_owned(), "invalid_input", 400),
@@ -309,7 +329,9 @@ fn the_api_answers_what_sdks_ask() {
         ("?ledger_version=1&x=y".to_owned(), "", 200),
     ] {
         match client.get::<Value>(&path) {
-            Err(ClientError::Api(error)) => assert_eq!((error.error_code.as_str(), error.status), (code, status), "{path}"),
+            Err(ClientError::Api(error)) => {
+                assert_eq!((error.error_code.as_str(), error.status), (code, status), "{path}")
+            }
             Ok(_) => assert_eq!(status, 200, "{path}"),
             Err(error) => panic!("{path}: {error}"),
         }

@@ -36,7 +36,8 @@ fn modules(folder: &Path) -> Vec<PathBuf> {
 fn the_official_compilers_modules_run_with_the_same_results_as_ours() {
     let home = tempfile::tempdir().expect("a temporary folder");
     let package = workspace_root().join("tests/peers/package").canonicalize().expect("the package");
-    let vector = workspace_root().join("execution/bytecode/tests/fixtures/vector.move").canonicalize().expect("the source");
+    let vector =
+        workspace_root().join("execution/bytecode/tests/fixtures/vector.move").canonicalize().expect("the source");
     let out = home.path().join("official");
     node("compile.mjs", &[plain(&package), plain(&out), plain(&vector)]);
     let official = modules(&out);

@@ -71,9 +71,8 @@ fn normal_dependencies(package: &Package) -> BTreeSet<String> {
 }
 
 fn sources(extension: &str) -> Vec<PathBuf> {
-    let folders = [
-        "base", "consensus", "execution", "move-stdlib", "framework", "inference-worker", "node", "clients", "tests",
-    ];
+    let folders =
+        ["base", "consensus", "execution", "move-stdlib", "framework", "inference-worker", "node", "clients", "tests"];
     let mut files: Vec<PathBuf> = folders
         .iter()
         .flat_map(|folder| walkdir::WalkDir::new(workspace_root().join(folder)))
@@ -165,7 +164,18 @@ fn files_have_module_docs_and_stay_short() {
 
 #[test]
 fn nothing_is_left_to_do_and_no_machine_is_named() {
-    let marks = ["TO", "FIX", "XX"].map(|start| format!("{start}{}", if start == "TO" { "DO" } else if start == "FIX" { "ME" } else { "X" }));
+    let marks = ["TO", "FIX", "XX"].map(|start| {
+        format!(
+            "{start}{}",
+            if start == "TO" {
+                "DO"
+            } else if start == "FIX" {
+                "ME"
+            } else {
+                "X"
+            }
+        )
+    });
     let paths = [["/wo", "rk/"].concat(), ["/ro", "ot/"].concat()];
     let mut wrong = Vec::new();
     for path in ["rs", "move", "sh", "md", "toml", "mjs"].into_iter().flat_map(sources) {

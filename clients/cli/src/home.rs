@@ -48,8 +48,9 @@ impl Home {
     fn account_path(&self, name: &str) -> CliResult<PathBuf> {
         let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !is_plain {
-            return Err(CliError::fault(format!("`{name}` is no account name"))
-                .hint("use letters, digits, `-` and `_`"));
+            return Err(
+                CliError::fault(format!("`{name}` is no account name")).hint("use letters, digits, `-` and `_`")
+            );
         }
         Ok(self.0.join("accounts").join(format!("{name}.key")))
     }

@@ -18,7 +18,8 @@ use crate::output::{CliError, CliResult, Output};
 pub(crate) fn run(output: Output, args: &InferArgs) -> CliResult {
     let path = find(&Home::find()?, args.model.as_deref())?;
     let spinner = output.spinner("loading the model");
-    let model = load(&path, None).map_err(|error| CliError::verdict(format!("cannot use {}: {error}", path.display())))?;
+    let model =
+        load(&path, None).map_err(|error| CliError::verdict(format!("cannot use {}: {error}", path.display())))?;
     let kernel = match &args.kernel {
         Some(name) => name.parse().map_err(|error: noema_numerics::NumericsError| CliError::fault(error))?,
         None => Kernel::best(),

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::args::LocalnetArgs;
 use crate::home::Home;
 use crate::model::find;
-use crate::output::{CliError, CliResult, Context, Output, paint};
+use crate::output::{CliError, CliResult, Context, Output, paint, use_color};
 
 /// Time of genesis, beside the database, so that a restart makes the same parameters.
 const GENESIS_FILE: &str = "genesis-time";
@@ -25,7 +25,7 @@ pub(crate) fn run(output: Output, args: &LocalnetArgs) -> CliResult {
     }
     std::fs::create_dir_all(&dir).context(format!("cannot make {}", dir.display()))?;
     let filter = EnvFilter::try_from_env("NOEMA_LOG").unwrap_or_else(|_| EnvFilter::new("warn,noema_node=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(use_color()).init();
 
     let config = config(&home, &dir, args)?;
     let genesis = LocalnetGenesis::new(genesis_time(&dir)?);

@@ -155,10 +155,7 @@ impl Client {
         type_arguments: &[String],
         arguments: &[Value],
     ) -> Result<Vec<Value>, ClientError> {
-        self.post(
-            "/view",
-            &json!({ "function": function, "type_arguments": type_arguments, "arguments": arguments }),
-        )
+        self.post("/view", &json!({ "function": function, "type_arguments": type_arguments, "arguments": arguments }))
     }
 
     /// Calls a view function with BCS arguments.

@@ -120,7 +120,7 @@ impl Scheduler {
             for (running, logits) in group.into_iter().zip(logits) {
                 let Running { id, model: root, sequence } = running;
                 match sequence.take(logits, &model, self.compute.arithmetic())? {
-                    Turn::Goes(sequence) => self.batch.push(Running { id, model: root, sequence }),
+                    Turn::Goes(sequence) => self.batch.push(Running { id, model: root, sequence: *sequence }),
                     Turn::Done(answer) => answers.push((id, answer)),
                 }
             }

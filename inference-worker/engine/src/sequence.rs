@@ -15,7 +15,7 @@ pub(crate) struct Sequence {
 
 #[derive(Debug)]
 enum Work {
-    Generate(Generation),
+    Generate(Box<Generation>),
     Choose(Choice),
 }
 
@@ -63,7 +63,7 @@ struct Candidate {
 #[derive(Debug)]
 pub(crate) enum Turn {
     /// More turns are needed.
-    Goes(Sequence),
+    Goes(Box<Sequence>),
     /// The answer.
     Done(Answer),
 }
@@ -94,7 +94,7 @@ impl Sequence {
             return Ok(Err(refused(AnswerError::EmptyPrompt)));
         }
         let work = match &job.kind {
-            JobKind::Generate => Work::Generate(Generation::new(job, model)),
+            JobKind::Generate => Work::Generate(Box::new(Generation::new(job, model))),
             JobKind::Choose(choices) => Work::Choose(Choice::new(choices, model)?),
         };
         let (tokens, context) = (prompt.len(), model.manifest.context);
@@ -154,7 +154,7 @@ impl Sequence {
             Work::Choose(choice) => choice.take(&logits, self.prompt.len(), arithmetic),
         };
         match stopped {
-            Ok(None) => Ok(Turn::Goes(self)),
+            Ok(None) => Ok(Turn::Goes(Box::new(self))),
             Ok(Some(stop)) => Ok(Turn::Done(self.finish(stop))),
             Err(error) => numeric(error).map(Turn::Done),
         }
@@ -281,12 +281,7 @@ impl Choice {
         })
     }
 
-    fn take(
-        &mut self,
-        logits: &[Logits],
-        prompt: usize,
-        arithmetic: &Arithmetic,
-    ) -> Result<Option<Stop>, ModelError> {
+    fn take(&mut self, logits: &[Logits], prompt: usize, arithmetic: &Arithmetic) -> Result<Option<Stop>, ModelError> {
         if self.is_scoring {
             let reading = self.options.iter_mut().filter(|option| option.is_reading());
             for (option, logits) in reading.zip(logits) {

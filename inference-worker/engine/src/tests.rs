@@ -21,13 +21,7 @@ fn pool(kernel: Kernel, threads: usize) -> Pool {
 }
 
 fn job(model: &LoadedModel, prompt: &str, options: Options) -> Job {
-    Job {
-        numerics: NUMERICS_VERSION,
-        model: model.root,
-        kind: JobKind::Generate,
-        prompt: prompt.to_owned(),
-        options,
-    }
+    Job { numerics: NUMERICS_VERSION, model: model.root, kind: JobKind::Generate, prompt: prompt.to_owned(), options }
 }
 
 fn options(max_new_tokens: u32) -> Options {

@@ -76,7 +76,11 @@ pub(crate) fn router(chain: Arc<Chain>) -> Router {
 }
 
 async fn no_route(request: Request) -> ApiError {
-    ApiError::no_route(format!("no route for {} {}; docs/rest-api.md lists them", request.method(), request.uri().path()))
+    ApiError::no_route(format!(
+        "no route for {} {}; docs/rest-api.md lists them",
+        request.method(),
+        request.uri().path()
+    ))
 }
 
 async fn ledger_headers(State(state): State<ApiState>, request: Request, next: Next) -> Response {

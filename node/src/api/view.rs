@@ -57,8 +57,11 @@ fn json_call(renderer: &Renderer<'_>, body: &[u8]) -> ApiResult<EntryFunction> {
     })?;
     let module: ModuleId = parse("module", module)?;
     let function: Identifier = parse("function name", function)?;
-    let type_args =
-        request.type_arguments.iter().map(|text| parse::<TypeTag>("type argument", text)).collect::<ApiResult<Vec<_>>>()?;
+    let type_args = request
+        .type_arguments
+        .iter()
+        .map(|text| parse::<TypeTag>("type argument", text))
+        .collect::<ApiResult<Vec<_>>>()?;
     let not_found = || ApiError::invalid_input(format!("no function {module}::{function}"));
     let compiled = renderer.module(&module).ok_or_else(not_found)?;
     let tags = parameter_tags(&compiled, &function, &type_args).ok_or_else(not_found)?;
@@ -70,7 +73,8 @@ fn json_call(renderer: &Renderer<'_>, body: &[u8]) -> ApiResult<EntryFunction> {
         )));
     }
     let arguments = tags.iter().zip(&request.arguments).enumerate();
-    let args = arguments.map(|(position, (tag, json))| argument(renderer, position, tag, json)).collect::<ApiResult<_>>()?;
+    let args =
+        arguments.map(|(position, (tag, json))| argument(renderer, position, tag, json)).collect::<ApiResult<_>>()?;
     Ok(EntryFunction { module, function, type_args, args })
 }
 

@@ -89,7 +89,9 @@ fn execution_block(chain: &Chain, commit: &Commit) -> ExecutionBlock {
             timestamp_us,
             proposer: VALIDATOR_ADDRESS,
         },
-        transactions: std::iter::once(Transaction::BlockMetadata(metadata)).chain(users.map(Transaction::User)).collect(),
+        transactions: std::iter::once(Transaction::BlockMetadata(metadata))
+            .chain(users.map(Transaction::User))
+            .collect(),
     }
 }
 

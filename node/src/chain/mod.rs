@@ -56,7 +56,10 @@ pub(crate) struct Chain {
 
 impl fmt::Debug for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Chain").field("chain_id", &self.chain_id).field("end", &self.ledger_info()).finish_non_exhaustive()
+        f.debug_struct("Chain")
+            .field("chain_id", &self.chain_id)
+            .field("end", &self.ledger_info())
+            .finish_non_exhaustive()
     }
 }
 

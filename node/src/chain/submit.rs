@@ -8,9 +8,7 @@ use noema_executor::{
 };
 use noema_mempool::{AccountState, LedgerView, Rejection, SignatureVerifier, UnixSeconds, verify};
 use noema_state::DbView;
-use noema_types::{
-    Address, EntryFunction, Event, Gas, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag,
-};
+use noema_types::{Address, EntryFunction, Event, Gas, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag};
 
 use super::{Chain, Found};
 use crate::api::{ApiError, ApiResult, CommittedTransaction};
@@ -25,10 +23,7 @@ struct PoolView<'a>(&'a DbView);
 impl LedgerView for PoolView<'_> {
     fn account(&self, address: Address) -> Result<Option<AccountState>, String> {
         let account = read_account(self.0, address).map_err(|error| error.to_string())?;
-        Ok(account.map(|account| AccountState {
-            sequence_number: account.sequence_number,
-            auth_key: account.auth_key,
-        }))
+        Ok(account.map(|account| AccountState { sequence_number: account.sequence_number, auth_key: account.auth_key }))
     }
 
     fn balance(&self, address: Address) -> Result<u64, String> {

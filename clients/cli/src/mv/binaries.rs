@@ -69,7 +69,8 @@ pub(super) fn verify(output: Output, file: &Path, deps: Option<&Path>) -> CliRes
     match verdict {
         Ok(()) => {
             let linked = if deps.is_some() { "accepted, linked" } else { "accepted" };
-            output.result(|| format!("{} {}", paint(linked, "32"), file.display()), || json!({ "verdict": "accepted" }));
+            output
+                .result(|| format!("{} {}", paint(linked, "32"), file.display()), || json!({ "verdict": "accepted" }));
             Ok(())
         }
         Err(error) => Err(rejected(output, file, &error)),

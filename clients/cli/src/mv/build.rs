@@ -51,7 +51,10 @@ pub(super) fn build(output: Output, args: &PackageArgs) -> CliResult {
     for unit in package.targets() {
         let module = unit.module.self_id().name;
         write(&format!("bytecode_modules/{module}.mv"), &unit.bytes)?;
-        write(&format!("source_maps/{module}.json"), unit.source_map.to_json(&package.program.files).to_string().as_bytes())?;
+        write(
+            &format!("source_maps/{module}.json"),
+            unit.source_map.to_json(&package.program.files).to_string().as_bytes(),
+        )?;
         written.push(json!({ "module": unit.module.self_id().to_string(), "bytes": unit.bytes.len() }));
     }
     write("package-metadata.bcs", &metadata(&args.dir, &package)?.to_bytes())?;
@@ -92,8 +95,12 @@ fn account_of(package: &Package, name: &str) -> Address {
 /// SHA3-256 over the package's own sources, in the order of their paths.
 fn source_digest(package: &Package) -> String {
     let root = package.loaded.root();
-    let texts: Vec<&[u8]> =
-        root.sources.iter().filter_map(|file| package.loaded.files.get(*file)).map(|file| file.text.as_bytes()).collect();
+    let texts: Vec<&[u8]> = root
+        .sources
+        .iter()
+        .filter_map(|file| package.loaded.files.get(*file))
+        .map(|file| file.text.as_bytes())
+        .collect();
     let hashes: Vec<Hash> = texts.iter().map(|text| Hash::sha3(&[text])).collect();
     let parts: Vec<&[u8]> = hashes.iter().map(|hash| hash.0.as_slice()).collect();
     hex::encode(Hash::sha3(&parts).0).to_uppercase()

@@ -48,7 +48,9 @@ pub(super) fn call(output: Output, home: &Home, sign: &SignArgs, args: &CallArgs
         || {
             let events = committed.0["events"].as_array().map(Vec::as_slice).unwrap_or_default();
             let shown = events.iter().filter(|event| event["type"] != "0x1::transaction_fee::FeeStatement");
-            let shown: String = shown.map(|event| format!("\nevent       {} {}", event["type"].as_str().unwrap_or("?"), event["data"])).collect();
+            let shown: String = shown
+                .map(|event| format!("\nevent       {} {}", event["type"].as_str().unwrap_or("?"), event["data"]))
+                .collect();
             format!("{}{shown}", committed.lines())
         },
         || committed.0.clone(),
@@ -74,7 +76,13 @@ pub(super) fn view(output: Output, home: &Home, node: &NodeArgs, args: &CallArgs
     let call = entry(home, args)?;
     let results = Client::new(&node.url).view_bcs(&call)?;
     output.result(
-        || results.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect::<Vec<_>>().join("\n"),
+        || {
+            results
+                .iter()
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join("\n")
+        },
         || json!(results),
     );
     Ok(())

@@ -10,8 +10,9 @@ use crate::output::{CliError, CliResult, Context, Output};
 /// Makes the package.
 pub(super) fn run(output: Output, name: &str) -> CliResult {
     if !Identifier::is_valid(name) {
-        return Err(CliError::fault(format!("`{name}` is no package name"))
-            .hint("use a letter, then letters, digits or `_`"));
+        return Err(
+            CliError::fault(format!("`{name}` is no package name")).hint("use a letter, then letters, digits or `_`")
+        );
     }
     let dir = Path::new(name);
     if dir.exists() {

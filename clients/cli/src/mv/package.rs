@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use noema_bytecode::CompiledModule;
 use noema_compiler::package::{EmbeddedPackages, LoadFailure, LoadOptions, LoadedProgram, load, load_files};
 use noema_compiler::{CompiledProgram, CompiledUnit, Options, compile_package};
-use noema_bytecode::CompiledModule;
 use noema_types::Address;
 use serde_json::Value;
 

@@ -109,7 +109,8 @@ fn judge(package: &Package, outcome: &Outcome, error: &VmError) -> Option<String
         FailureKind::ErrorConstant { .. } => error.status == StatusCode::ABORTED,
         FailureKind::Arithmetic => error.status == StatusCode::ARITHMETIC_ERROR,
         FailureKind::Vector(minor) => {
-            error.status == StatusCode::VECTOR_OPERATION_ERROR && minor.is_none_or(|minor| error.sub_status == Some(minor))
+            error.status == StatusCode::VECTOR_OPERATION_ERROR
+                && minor.is_none_or(|minor| error.sub_status == Some(minor))
         }
         FailureKind::OutOfGas => error.status == StatusCode::OUT_OF_GAS,
         FailureKind::Status { major, minor } => {
@@ -183,7 +184,8 @@ fn finish(output: Output, package: &Package, filter: Option<&str>, ran: &[Ran]) 
         },
     );
     if ran.is_empty() {
-        let message = format!("{name} has no test{}", filter.map_or(String::new(), |text| format!(" whose name holds `{text}`")));
+        let message =
+            format!("{name} has no test{}", filter.map_or(String::new(), |text| format!(" whose name holds `{text}`")));
         return Err(CliError::verdict(message).hint("mark functions with #[test]"));
     }
     if failed > 0 {

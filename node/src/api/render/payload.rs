@@ -46,7 +46,8 @@ fn entry_json(renderer: &Renderer<'_>, call: &EntryFunction) -> Value {
 /// Decoded arguments; raw bytes where the function or a type is not there any more or the bytes do not fit it.
 fn arguments_json(renderer: &Renderer<'_>, call: &EntryFunction) -> Vec<Value> {
     let module = renderer.module(&call.module);
-    let tags = module.as_ref().and_then(|module: &CompiledModule| parameter_tags(module, &call.function, &call.type_args));
+    let tags =
+        module.as_ref().and_then(|module: &CompiledModule| parameter_tags(module, &call.function, &call.type_args));
     let arguments = call.args.iter().enumerate();
     arguments
         .map(|(position, bytes)| {

@@ -215,3 +215,113 @@ fn number<T: std::str::FromStr>(json: &Value, name: &str) -> Result<T, String> {
 fn text<'a>(json: &'a Value, what: &str) -> Result<&'a str, String> {
     json.as_str().ok_or_else(|| format!("expected {what}, found {json}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use noema_execution_api::StructLayout;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn std_layout(module: &str, name: &str, field: &str, layout: MoveTypeLayout) -> MoveTypeLayout {
+        let identifier = |text: &str| Identifier::new(text).expect("a valid identifier");
+        let tag = StructTag {
+            address: Address::ONE,
+            module: identifier(module),
+            name: identifier(name),
+            type_args: Vec::new(),
+        };
+        MoveTypeLayout::Struct(Arc::new(StructLayout { tag, fields: vec![(identifier(field), layout)] }))
+    }
+
+    fn vector(element: MoveTypeLayout) -> MoveTypeLayout {
+        MoveTypeLayout::Vector(Arc::new(element))
+    }
+
+    #[test]
+    fn arguments_and_values_are_each_others_inverse() {
+        let string = std_layout("string", "String", "bytes", vector(MoveTypeLayout::U8));
+        let option = std_layout("option", "Option", "vec", vector(MoveTypeLayout::U64));
+        let cases = [
+            (MoveTypeLayout::Bool, json!(true)),
+            (MoveTypeLayout::U8, json!(255)),
+            (MoveTypeLayout::U32, json!(7)),
+            (MoveTypeLayout::U64, json!("18446744073709551615")),
+            (
+                MoveTypeLayout::U256,
+                json!("115792089237316195423570985008687907853269984665640564039457584007913129639935"),
+            ),
+            (MoveTypeLayout::Address, json!("0x1")),
+            (vector(MoveTypeLayout::U8), json!("0x00ff")),
+            (vector(vector(MoveTypeLayout::U64)), json!([["1"], []])),
+            (string, json!("h\u{e9}llo")),
+            (option.clone(), json!({ "vec": ["5"] })),
+            (option, json!({ "vec": [] })),
+        ];
+        for (layout, value) in cases {
+            let bytes = parse_argument(&layout, &value).expect("a valid argument");
+            let decoded = layout.decode_annotated(&bytes).expect("canonical bytes");
+            assert_eq!(annotated_json(&decoded), value);
+        }
+    }
+
+    #[test]
+    fn short_forms_are_taken() {
+        let option = std_layout("option", "Option", "vec", vector(MoveTypeLayout::U64));
+        assert_eq!(parse_argument(&option, &Value::Null), Ok(vec![0]));
+        assert_eq!(parse_argument(&option, &json!("5")).map(|bytes| bytes.len()), Ok(9));
+        let object = std_layout("object", "Object", "inner", MoveTypeLayout::Address);
+        assert_eq!(parse_argument(&object, &json!("0x1")), parse_argument(&object, &json!({ "inner": "0x1" })));
+        assert_eq!(parse_argument(&MoveTypeLayout::U8, &json!("7")), Ok(vec![7]));
+    }
+
+    #[test]
+    fn wrong_arguments_say_what_was_expected() {
+        for (layout, value, expected) in [
+            (MoveTypeLayout::U8, json!(256), "out of range"),
+            (MoveTypeLayout::U64, json!(-1), "expected a u64"),
+            (MoveTypeLayout::U64, json!(1.5), "expected a u64"),
+            (MoveTypeLayout::Bool, json!("yes"), "true or false"),
+            (MoveTypeLayout::Address, json!("0xzz"), "address"),
+            (vector(MoveTypeLayout::U8), json!("0x0"), "hexadecimal"),
+            (vector(MoveTypeLayout::U64), json!("1"), "an array"),
+        ] {
+            let error = parse_argument(&layout, &value).expect_err("a wrong argument");
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(|number| json!(number.to_string())),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                inner.prop_map(|value| json!({ "vec": value, "inner": "0x1", "bytes": [] })),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_an_argument_or_an_error(value in any_json()) {
+            let layouts = [
+                MoveTypeLayout::U128,
+                vector(vector(MoveTypeLayout::U8)),
+                std_layout("option", "Option", "vec", vector(MoveTypeLayout::Address)),
+                std_layout("string", "String", "bytes", vector(MoveTypeLayout::U8)),
+                std_layout("object", "Object", "inner", MoveTypeLayout::Address),
+            ];
+            for layout in layouts {
+                if let Ok(bytes) = parse_argument(&layout, &value) {
+                    prop_assert!(layout.decode_annotated(&bytes).is_ok());
+                }
+            }
+        }
+    }
+}
