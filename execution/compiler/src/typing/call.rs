@@ -6,10 +6,14 @@ use crate::parse::ast;
 
 use super::check::Checker;
 use super::hir::{Builtin, Exp, ExpKind, LValue, Lambda, LocalId};
+use super::macros::Returns;
 use super::ty::{DataId, FunId, Ty};
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, callee: &ast::Path, args: &[ast::Exp], expected: Option<&Ty>, span: Span) -> Exp {
+        if let Some(arg) = callee.as_name().and_then(|name| self.macro_arg(&name.value)) {
+            return self.apply_macro_lambda(&arg, args, span);
+        }
         if let Some(name) = callee.as_name()
             && let Some(id) = self.lookup(&name.value)
             && let Ty::Fun(params, result) = self.local_ty(id)
@@ -61,12 +65,12 @@ impl Checker<'_> {
     }
 
     /// Reports a call that the function's visibility does not allow.
-    fn check_visible(&mut self, function: FunId, span: Span) {
+    pub(super) fn check_visible(&mut self, function: FunId, span: Span) {
         let info = self.globals.function(function);
-        if info.module == self.scope.module {
+        if info.module == self.home {
             return;
         }
-        let (callee, caller) = (self.globals.module(info.module), self.globals.module(self.scope.module));
+        let (callee, caller) = (self.globals.module(info.module), self.globals.module(self.home));
         let problem = match info.vis {
             Vis::Public => return,
             Vis::Private => "it is private to its module".to_owned(),
@@ -97,8 +101,12 @@ impl Checker<'_> {
     ) -> Exp {
         let info = self.globals.function(function);
         if info.kind == FunKind::Macro {
-            self.error_call(args, span);
-            return self.not_yet(span, "`macro fun` calls are");
+            self.push(
+                Diagnostic::new(codes::WRONG_KIND, span, format!("`{}` is a macro", info.name.value))
+                    .secondary(info.name.span, "declared here")
+                    .help(format!("call it with `{}!(..)`", info.name.value)),
+            );
+            return Exp::error(span);
         }
         for (param, arg) in info.type_params.iter().zip(&targs) {
             for ability in param.constraints.iter() {
@@ -164,7 +172,9 @@ impl Checker<'_> {
             self.error(codes::ARGUMENT_COUNT, span, message);
             return Exp::error(span);
         }
-        self.lambda_depth += 1;
+        self.regions += 1;
+        let region = std::mem::replace(&mut self.region, self.regions);
+        let returns = std::mem::replace(&mut self.returns, Returns::Nowhere);
         let (targets, body) = self.in_scope(|this| {
             let targets: Vec<LValue> = lambda
                 .params
@@ -188,7 +198,8 @@ impl Checker<'_> {
             }
             (targets, this.exp_as(&lambda.body, &result, "the lambda's value"))
         });
-        self.lambda_depth -= 1;
+        self.region = region;
+        self.returns = returns;
         let lambda = Lambda { params: targets, param_types: params.to_vec(), body };
         Exp::new(ExpKind::Lambda(Box::new(lambda)), Ty::Fun(params, result), span)
     }
@@ -214,16 +225,7 @@ impl Checker<'_> {
             self.error(codes::CANNOT_INFER, receiver.span, "the type must be known before its methods are called");
             return self.error_call(args, span);
         }
-        let head = if self.infer.is_int_var(&holder) {
-            self.infer.unify(&holder, &Ty::u64());
-            Some(TypeHead::Int(super::Int::U64))
-        } else {
-            TypeHead::of(&holder)
-        };
-        let Some(function) = head.and_then(|head| self.find_method(head, method)) else {
-            self.report_unbound_method(&holder, head, method);
-            return self.error_call(args, span);
-        };
+        let Some(function) = self.method_of(&holder, method) else { return self.error_call(args, span) };
         let info = self.globals.function(function);
         self.check_visible(function, method.span);
         let what = format!("`{}`", info.name.value);
@@ -248,6 +250,21 @@ impl Checker<'_> {
         };
         let receiver = self.coerce(receiver, &param, "the receiver");
         self.call_with_receiver(function, targs, Some(receiver), args, span)
+    }
+
+    /// The method of a type, or an error.
+    pub(super) fn method_of(&mut self, holder: &Ty, method: &Name) -> Option<FunId> {
+        let head = if self.infer.is_int_var(holder) {
+            self.infer.unify(holder, &Ty::u64());
+            Some(TypeHead::Int(super::Int::U64))
+        } else {
+            TypeHead::of(holder)
+        };
+        let found = head.and_then(|head| self.find_method(head, method));
+        if found.is_none() && !matches!(holder, Ty::Error | Ty::Never) {
+            self.report_unbound_method(holder, head, method);
+        }
+        found
     }
 
     /// A function of the type's module whose first parameter is the type or a reference to it, or a `use fun`.

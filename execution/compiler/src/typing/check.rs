@@ -1,16 +1,19 @@
 //! The state in which one function's body is checked.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use noema_bytecode::{Ability, AbilitySet};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Name, Span, Symbol, codes};
 use crate::name::{Aliases, Globals, Scope};
+use crate::expand::ast::Program;
 use crate::parse::ast;
 
 use super::hir::{Exp, ExpKind, JumpId, Local, LocalId};
 use super::infer::Infer;
-use super::ty::Ty;
+use super::macros::{MacroArg, Returns};
+use super::ty::{FunId, ModId, Ty};
 
 /// An ability that a type must turn out to have.
 pub(super) struct Need {
@@ -27,8 +30,8 @@ pub(super) struct Target {
     pub(super) kind: TargetKind,
     /// The type of the values it is left with.
     pub(super) result: Option<Ty>,
-    /// How many lambdas are around it: jumps do not cross them.
-    pub(super) lambda_depth: usize,
+    /// The region it is in: jumps do not leave lambdas and macros.
+    pub(super) region: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,7 @@ pub(super) enum TargetKind {
 
 /// Checks one body.
 pub(super) struct Checker<'a> {
+    pub(super) program: &'a Program,
     pub(super) globals: &'a Globals,
     pub(super) diagnostics: &'a mut Diagnostics,
     pub(super) scope: Scope,
@@ -49,7 +53,20 @@ pub(super) struct Checker<'a> {
     pub(super) names: Vec<BTreeMap<Symbol, LocalId>>,
     pub(super) targets: Vec<Target>,
     pub(super) next_jump: u32,
-    pub(super) lambda_depth: usize,
+    /// Which lambda or macro body is checked; 0 for the function itself.
+    pub(super) region: u32,
+    /// How many regions there were.
+    pub(super) regions: u32,
+    /// Where `return` goes.
+    pub(super) returns: Returns,
+    /// What `$x` means inside a macro.
+    pub(super) macro_args: Rc<BTreeMap<Symbol, MacroArg>>,
+    /// What the macro's type parameters stand for.
+    pub(super) macro_types: Option<Rc<Vec<Ty>>>,
+    /// Macros that are being expanded.
+    pub(super) macros: Vec<FunId>,
+    /// The module that gets the code: it decides what is visible, also inside a macro of another module.
+    pub(super) home: ModId,
     /// The result type of the function.
     pub(super) result: Ty,
     pub(super) needs: Vec<Need>,
@@ -58,8 +75,10 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(globals: &'a Globals, diagnostics: &'a mut Diagnostics, scope: Scope, result: Ty) -> Self {
+    pub(super) fn new(program: &'a Program, globals: &'a Globals, diagnostics: &'a mut Diagnostics, scope: Scope, result: Ty) -> Self {
         Self {
+            home: scope.module,
+            program,
             globals,
             diagnostics,
             scope,
@@ -69,7 +88,12 @@ impl<'a> Checker<'a> {
             names: vec![BTreeMap::new()],
             targets: Vec::new(),
             next_jump: 0,
-            lambda_depth: 0,
+            region: 0,
+            regions: 0,
+            returns: Returns::Function,
+            macro_args: Rc::default(),
+            macro_types: None,
+            macros: Vec::new(),
             result,
             needs: Vec::new(),
             in_constant: false,
@@ -107,7 +131,7 @@ impl<'a> Checker<'a> {
     /// A local that no source text can name.
     pub(super) fn hidden(&mut self, name: &str, ty: Ty, span: Span) -> LocalId {
         let id = LocalId(u32::try_from(self.locals.len()).expect("locals are few"));
-        self.locals.push(Local { name: name.into(), ty, span, is_mut: false, is_used: true, is_fixed: false });
+        self.locals.push(Local { name: name.into(), ty, span, is_mut: false, is_given: false, is_used: true, is_fixed: false });
         id
     }
 
@@ -151,7 +175,11 @@ impl<'a> Checker<'a> {
     pub(super) fn written_type(&mut self, ty: &ast::Type) -> Ty {
         let infer = &mut self.infer;
         let mut make = |span| infer.fresh(false, span);
-        self.scope.ty(self.globals, self.diagnostics, &mut Some(&mut make), ty)
+        let ty = self.scope.ty(self.globals, self.diagnostics, &mut Some(&mut make), ty);
+        match &self.macro_types {
+            Some(types) => ty.subst(types),
+            None => ty,
+        }
     }
 
     /// Type arguments as written, or variables for all.
@@ -161,7 +189,10 @@ impl<'a> Checker<'a> {
             let mut make = |span| infer.fresh(false, span);
             let args = self.scope.type_args(self.globals, self.diagnostics, &mut Some(&mut make), written);
             if args.len() == wanted {
-                return args;
+                return match &self.macro_types {
+                    Some(types) => args.iter().map(|arg| arg.subst(types)).collect(),
+                    None => args,
+                };
             }
             crate::name::report_arity(self.diagnostics, span, what, wanted, args.len());
             return vec![Ty::Error; wanted];

@@ -18,7 +18,7 @@ pub(super) fn compute(program: &Program, globals: &mut Globals, diagnostics: &mu
     for info in &globals.constants {
         let constant = &members(program, globals, info.module).constants[info.position].item;
         let errors_before = diagnostics.len();
-        let mut checker = Checker::new(globals, diagnostics, Scope::new(info.module, Vec::new()), Ty::unit());
+        let mut checker = Checker::new(program, globals, diagnostics, Scope::new(info.module, Vec::new()), Ty::unit());
         checker.in_constant = true;
         let mut exp = checker.exp_as(&constant.value, &info.ty, "the constant's value");
         checker.finish(&mut exp);

@@ -5,6 +5,7 @@ use crate::parse::ast;
 
 use super::check::{Checker, Target, TargetKind};
 use super::hir::{Exp, ExpKind, For, JumpId};
+use super::macros::Returns;
 use super::ty::Ty;
 
 impl Checker<'_> {
@@ -51,7 +52,7 @@ impl Checker<'_> {
             label: label.map(|label| label.value.clone()),
             kind,
             result: None,
-            lambda_depth: self.lambda_depth,
+            region: self.region,
         });
         id
     }
@@ -123,23 +124,32 @@ impl Checker<'_> {
     /// The index in `targets` of what a jump leaves.
     fn find_target(&mut self, label: Option<&Name>, what: &str, span: Span) -> Option<usize> {
         let found = match label {
-            Some(label) => self.targets.iter().rposition(|target| target.label.as_ref() == Some(&label.value)),
-            None => self.targets.iter().rposition(|target| target.kind != TargetKind::Block),
+            Some(label) => self.targets.iter().rposition(|target| {
+                target.label.as_ref() == Some(&label.value) && self.may_reach(target)
+            }),
+            None => self
+                .targets
+                .iter()
+                .rposition(|target| target.kind != TargetKind::Block && self.may_reach(target)),
         };
         let Some(position) = found else {
             match label {
                 Some(label) => {
                     self.error(codes::UNBOUND_LABEL, label.span, format!("no loop or block here has the label `'{}`", label.value));
                 }
+                None if self.region != 0 => {
+                    self.error(codes::BAD_JUMP, span, format!("`{what}` cannot leave a lambda or macro"));
+                }
                 None => self.error(codes::BAD_JUMP, span, format!("`{what}` outside of a loop")),
             }
             return None;
         };
-        if self.targets[position].lambda_depth != self.lambda_depth {
-            self.error(codes::BAD_JUMP, span, format!("`{what}` cannot leave a lambda"));
-            return None;
-        }
         Some(position)
+    }
+
+    /// Jumps stay inside the lambda or macro they are written in.
+    fn may_reach(&self, target: &Target) -> bool {
+        target.region == self.region
     }
 
     pub(super) fn break_out(&mut self, label: Option<&Name>, value: Option<&ast::Exp>, span: Span) -> Exp {
@@ -197,7 +207,10 @@ impl Checker<'_> {
             let position = self.find_target(label, "return", span);
             return self.leave(position, value, span);
         }
-        if self.lambda_depth > 0 {
+        if let Returns::Target(position) = self.returns {
+            return self.leave(Some(position), value, span);
+        }
+        if self.returns == Returns::Nowhere {
             self.push(
                 Diagnostic::new(codes::BAD_JUMP, span, "`return` cannot leave a lambda")
                     .help("let the lambda end with the value"),

@@ -31,7 +31,7 @@ impl Checker<'_> {
             }
             ast::ExpKind::MethodCall { receiver, method, is_macro, type_args, args } => {
                 if *is_macro {
-                    return self.not_yet(span, "`macro fun` calls are");
+                    return self.expand_macro_method(receiver, method, type_args.as_deref(), args, span);
                 }
                 self.method_call(receiver, method, type_args.as_deref(), args, span)
             }
@@ -170,6 +170,9 @@ impl Checker<'_> {
     }
 
     fn path(&mut self, path: &ast::Path, span: Span) -> Exp {
+        if let Some(arg) = path.as_name().and_then(|name| self.macro_arg(&name.value)) {
+            return self.macro_value(&arg);
+        }
         if let Some(name) = path.as_name()
             && let Some(id) = self.lookup(&name.value)
         {
@@ -180,7 +183,7 @@ impl Checker<'_> {
             None => Exp::error(span),
             Some(Resolved::Const(id)) => {
                 let info = self.globals.constant(id);
-                if info.module != self.scope.module {
+                if info.module != self.home {
                     let message = format!("the constant `{}` is private to its module", info.name.value);
                     self.push(
                         Diagnostic::new(codes::NOT_VISIBLE, span, message)
@@ -551,15 +554,10 @@ impl Checker<'_> {
         }
     }
 
-    /// `assert!(c, code)` and macros, which are not compiled yet.
+    /// `assert!(c, code)` and macros.
     fn macro_call(&mut self, callee: &ast::Path, args: &[ast::Exp], span: Span) -> Exp {
         if callee.as_name().is_none_or(|name| name.value != "assert") {
-            for arg in args {
-                if !matches!(arg.kind, ast::ExpKind::Lambda(_)) {
-                    self.exp(arg, None);
-                }
-            }
-            return self.not_yet(span, "`macro fun` calls are");
+            return self.expand_macro(callee, args, span);
         }
         let (condition, code) = match args {
             [condition] => (condition, None),

@@ -26,6 +26,8 @@ pub struct Local {
     pub span: Span,
     /// Whether it was declared with `mut`.
     pub is_mut: bool,
+    /// Whether it is a parameter or declared together with a value.
+    pub is_given: bool,
     /// Whether anything reads or borrows it.
     pub is_used: bool,
     /// Whether it can never be assigned or mutably borrowed, as the variable of a `for`.

@@ -13,6 +13,7 @@ mod declarations;
 mod exp;
 mod hir;
 mod infer;
+mod macros;
 mod matching;
 mod pattern;
 mod place;
@@ -49,7 +50,7 @@ pub fn check(program: &Program, globals: &mut Globals, diagnostics: &mut Diagnos
             continue;
         }
         let function = &function_ast(program, globals, id).item;
-        if let Some(body) = check_function(globals, diagnostics, id, function) {
+        if let Some(body) = check_function(program, globals, diagnostics, id, function) {
             bodies.insert(id, body);
         }
     }
@@ -78,6 +79,7 @@ fn function_ast<'p>(program: &'p Program, globals: &Globals, id: FunId) -> &'p A
 }
 
 fn check_function(
+    program: &Program,
     globals: &Globals,
     diagnostics: &mut Diagnostics,
     id: FunId,
@@ -87,7 +89,7 @@ fn check_function(
     let info = globals.function(id);
     let scope = Scope::new(info.module, info.type_param_names());
     let errors_before = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let mut checker = Checker::new(globals, diagnostics, scope, info.result.clone());
+    let mut checker = Checker::new(program, globals, diagnostics, scope, info.result.clone());
     checker.param_abilities = info.constraints();
     for (param, (name, ty)) in function.params.iter().zip(&info.params) {
         let known = checker.lookup(&name.value).map(|id| checker.locals[id.0 as usize].span);
@@ -97,7 +99,8 @@ fn check_function(
                     .secondary(first, "first declared here"),
             );
         }
-        checker.declare(name, ty.clone(), param.mutable.is_some());
+        let local = checker.declare(name, ty.clone(), param.mutable.is_some());
+        checker.locals[local.0 as usize].is_given = true;
     }
     let body = checker.block(None, block, Some(&info.result), block.span);
     let mut body = if body.ty == Ty::Never {

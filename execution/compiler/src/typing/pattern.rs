@@ -65,7 +65,9 @@ impl Checker<'_> {
                     self.push(Diagnostic::new(codes::BAD_TYPE, span, what).help("write one name for each part: `(a, b)`"));
                     return LValue::Wild(Ty::Error, span);
                 }
-                LValue::Local(self.declare(name, ty, mutable.is_some()), span)
+                let local = self.declare(name, ty, mutable.is_some());
+                self.locals[local.0 as usize].is_given = true;
+                LValue::Local(local, span)
             }
             PatternKind::Tuple(parts) => {
                 if let [only] = parts.as_slice() {

@@ -3,6 +3,7 @@
 use noema_bytecode::Ability;
 
 use crate::diagnostics::{Diagnostic, Name, Span, codes};
+use crate::expand::ast::Edition;
 use crate::name::{Member, Target as Resolved, TypeHead, closest};
 use crate::parse::ast;
 
@@ -41,6 +42,9 @@ impl Checker<'_> {
         let span = exp.span;
         match &exp.kind {
             ast::ExpKind::Path(path) => {
+                if let Some(arg) = path.as_name().and_then(|name| self.macro_arg(&name.value)) {
+                    return self.macro_place(&arg);
+                }
                 if let Some(name) = path.as_name()
                     && let Some(id) = self.lookup(&name.value)
                 {
@@ -121,7 +125,7 @@ impl Checker<'_> {
     /// Reports a datatype of another module that is built, taken apart or looked into.
     pub(super) fn check_inside(&mut self, data: super::ty::DataId, span: Span, what: &str) {
         let info = self.globals.datatype(data);
-        if info.module != self.scope.module {
+        if info.module != self.home {
             let module = self.globals.module(info.module).ident.clone();
             self.push(
                 Diagnostic::new(
@@ -221,7 +225,7 @@ impl Checker<'_> {
     pub(super) fn check_resource(&mut self, ty: &Ty, span: Span) {
         let ty = self.infer.shallow(ty);
         match &ty {
-            Ty::Data(data, _) if self.globals.datatype(*data).module == self.scope.module => {
+            Ty::Data(data, _) if self.globals.datatype(*data).module == self.home => {
                 self.need(&ty, Ability::Key, span, "global storage holds types with `key`");
             }
             Ty::Error => {}
@@ -360,6 +364,17 @@ impl Checker<'_> {
             self.push(
                 Diagnostic::new(codes::BAD_PLACE, span, format!("`{name}` is the variable of a `for` and cannot be changed"))
                     .secondary(declared, "declared here"),
+            );
+            return;
+        }
+        let edition = self.globals.module(self.home).edition;
+        if edition == Edition::E2024 && local.is_given && !local.is_mut {
+            let (name, declared) = (local.name.clone(), local.span);
+            self.push(
+                Diagnostic::new(codes::IMMUTABLE_LOCAL, span, format!("`{name}` is changed but not declared with `mut`"))
+                    .secondary(declared, "declared here")
+                    .suggest(Span::new(declared.file, declared.start, declared.start), "mut ")
+                    .note("edition 2024 demands it; other editions do not"),
             );
         }
     }
