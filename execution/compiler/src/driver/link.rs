@@ -180,8 +180,12 @@ fn in_dependency_order(
             let names: Vec<String> = circle.iter().map(|position| format!("`{}`", units[*position].ident)).collect();
             let span = module_span(globals, &units[circle[0]].ident);
             diagnostics.push(
-                Diagnostic::new(codes::MODULE_CYCLE, span, format!("modules depend on each other: {}", names.join(" → ")))
-                    .help("move what both need into a third module"),
+                Diagnostic::new(
+                    codes::MODULE_CYCLE,
+                    span,
+                    format!("modules depend on each other: {}", names.join(" → ")),
+                )
+                .help("move what both need into a third module"),
             );
             return None;
         }
@@ -216,8 +220,12 @@ fn check_friend_edges(
         for (friend, span) in friends {
             if positions.get(friend).is_some_and(|friend| reached.contains(friend)) {
                 diagnostics.push(
-                    Diagnostic::new(codes::BAD_FRIEND, *span, format!("`{}` depends on its friend `{friend}`", unit.ident))
-                        .help("a friend calls this module, so this module cannot use it"),
+                    Diagnostic::new(
+                        codes::BAD_FRIEND,
+                        *span,
+                        format!("`{}` depends on its friend `{friend}`", unit.ident),
+                    )
+                    .help("a friend calls this module, so this module cannot use it"),
                 );
             }
         }

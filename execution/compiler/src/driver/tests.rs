@@ -58,7 +58,8 @@ fn semantics() {
 
 #[test]
 fn equal_source_gives_equal_bytes() {
-    let text = "struct S has copy, drop { a: u64 } public fun f(s: &S): u64 { s.a + 1 } public fun g(): S { S { a: 2 } }";
+    let text =
+        "struct S has copy, drop { a: u64 } public fun f(s: &S): u64 { s.a + 1 } public fun g(): S { S { a: 2 } }";
     let (first, second) = (compile(text).unwrap(), compile(text).unwrap());
     let bytes = |program: &CompiledProgram| program.modules.iter().map(|unit| unit.bytes.clone()).collect::<Vec<_>>();
     assert_eq!(bytes(&first), bytes(&second));

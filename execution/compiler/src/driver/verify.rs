@@ -21,7 +21,12 @@ pub(super) fn verify(modules: &[CompiledUnit], scripts: &[CompiledScriptUnit], d
     }
     for unit in scripts {
         if let Err(error) = verify_script(&unit.script, &limits) {
-            diagnostics.push(explain(&error, &format!("script `{}`", unit.name), &unit.script.module, &unit.source_map));
+            diagnostics.push(explain(
+                &error,
+                &format!("script `{}`", unit.name),
+                &unit.script.module,
+                &unit.source_map,
+            ));
         }
     }
 }
@@ -105,15 +110,19 @@ fn explain(error: &VerifyError, name: &str, module: &CompiledModule, map: &Sourc
     let position = error.location.function.as_ref().map_or(0, |(index, _)| index.index());
     let function = map.functions.get(position);
     let offset = error.location.offset.map(usize::from);
-    let span = error.location.function.as_ref().and(function).map(|function| {
-        offset.and_then(|offset| function.code.get(offset)).copied().unwrap_or(function.span)
-    });
+    let span = error
+        .location
+        .function
+        .as_ref()
+        .and(function)
+        .map(|function| offset.and_then(|offset| function.code.get(offset)).copied().unwrap_or(function.span));
     if let Some((message, help)) = borrow_message(error.status) {
         let diagnostic = at(codes::BORROW_CONFLICT, span, message).help(help);
         return point_at_borrow(diagnostic, module, map, position, offset);
     }
     if let Some(message) = limit_message(error.status) {
-        let code = if error.status == StatusCode::LOOP_IN_INSTANTIATION_GRAPH { codes::REJECTED } else { codes::TOO_LARGE };
+        let code =
+            if error.status == StatusCode::LOOP_IN_INSTANTIATION_GRAPH { codes::REJECTED } else { codes::TOO_LARGE };
         return at(code, span, message).note(format!("the verifier says: {}", error.message));
     }
     at(codes::COMPILER_BUG, span, &format!("the code compiled for {name} does not verify"))

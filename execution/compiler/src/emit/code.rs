@@ -22,7 +22,8 @@ pub(super) fn emit(
     diagnostics: &mut Diagnostics,
 ) -> (CodeUnit, FunctionMap) {
     let count = code.ops.iter().filter(|ins| !matches!(ins.op, Op::Label(_))).count();
-    for (what, count, limit) in [("locals", code.slots.len(), LOCALS_MAX), ("instructions", count, BYTECODE_COUNT_MAX)] {
+    for (what, count, limit) in [("locals", code.slots.len(), LOCALS_MAX), ("instructions", count, BYTECODE_COUNT_MAX)]
+    {
         if count > limit {
             diagnostics.push(
                 Diagnostic::new(
@@ -46,7 +47,8 @@ pub(super) fn emit(
         }
     }
     let locals: Vec<Ty> = code.slots[code.params..].iter().map(|slot| slot.ty.clone()).collect();
-    let mut unit = CodeUnit { locals: tables.signature(&locals), code: Vec::with_capacity(count), jump_tables: Vec::new() };
+    let mut unit =
+        CodeUnit { locals: tables.signature(&locals), code: Vec::with_capacity(count), jump_tables: Vec::new() };
     let mut spans = Vec::with_capacity(count);
     let at = |label: &Label| offsets.get(label).copied().unwrap_or_default();
     for ins in &code.ops {
@@ -85,7 +87,11 @@ fn map(function: &FunInfo, code: &Code, spans: Vec<Span>) -> FunctionMap {
     let locals = code.slots[code.params..]
         .iter()
         .enumerate()
-        .map(|(position, slot)| if slot.name.is_empty() { Symbol::from(format!("%{position}")) } else { slot.name.clone() })
+        .map(
+            |(position, slot)| {
+                if slot.name.is_empty() { Symbol::from(format!("%{position}")) } else { slot.name.clone() }
+            },
+        )
         .collect();
     FunctionMap { locals, code: spans, ..native_map(function) }
 }
@@ -132,7 +138,9 @@ fn instruction(tables: &mut Tables<'_>, op: &Op) -> Bytecode {
         Op::Call(function, args) => Bytecode::CallGeneric(tables.function_instance(*function, args)),
         Op::Pack(data, None, args) if args.is_empty() => Bytecode::Pack(tables.struct_def(*data)),
         Op::Pack(data, None, args) => Bytecode::PackGeneric(tables.struct_instance(*data, args)),
-        Op::Pack(data, Some(variant), args) if args.is_empty() => Bytecode::PackVariant(tables.variant(*data, *variant)),
+        Op::Pack(data, Some(variant), args) if args.is_empty() => {
+            Bytecode::PackVariant(tables.variant(*data, *variant))
+        }
         Op::Pack(data, Some(variant), args) => {
             Bytecode::PackVariantGeneric(tables.variant_instance(*data, args, *variant))
         }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_bytecode::{
     AddressIdentifierIndex, CodeUnit, CompiledModule, CompiledScript, EnumDefIndex, EnumDefinition, FieldDefinition,
-    FunctionDefinition, IdentifierIndex, ModuleHandle, ModuleHandleIndex, SignatureIndex, SignatureToken, StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition,
-    Version, Visibility,
+    FunctionDefinition, IdentifierIndex, ModuleHandle, ModuleHandleIndex, SignatureIndex, SignatureToken,
+    StructDefIndex, StructDefinition, StructFieldInformation, VariantDefinition, Version, Visibility,
 };
 use noema_types::{Identifier, ModuleId};
 
@@ -96,7 +96,8 @@ fn script_name() -> Identifier {
 }
 
 fn empty(ident: &ModuleIdent) -> CompiledModule {
-    let name = Identifier::new(ident.name.as_str()).unwrap_or_else(|_| Identifier::new("x").expect("a letter is an identifier"));
+    let name = Identifier::new(ident.name.as_str())
+        .unwrap_or_else(|_| Identifier::new("x").expect("a letter is an identifier"));
     let mut module = CompiledModule::empty(&ModuleId::new(ident.address, name));
     module.self_module_handle = ModuleHandleIndex(0);
     module
@@ -157,10 +158,7 @@ fn define_datatypes(globals: &Globals, id: ModId, tables: &mut Tables<'_>, modul
 fn define_fields(tables: &mut Tables<'_>, fields: &[FieldInfo]) -> Vec<FieldDefinition> {
     fields
         .iter()
-        .map(|field| FieldDefinition {
-            name: tables.identifier(&field.name.value),
-            signature: tables.token(&field.ty),
-        })
+        .map(|field| FieldDefinition { name: tables.identifier(&field.name.value), signature: tables.token(&field.ty) })
         .collect()
 }
 

@@ -263,7 +263,12 @@ impl<'a> Tables<'a> {
         VariantHandleIndex(self.variants.intern(entry, &mut self.overflow))
     }
 
-    pub(super) fn variant_instance(&mut self, id: DataId, args: &[Ty], variant: usize) -> VariantInstantiationHandleIndex {
+    pub(super) fn variant_instance(
+        &mut self,
+        id: DataId,
+        args: &[Ty],
+        variant: usize,
+    ) -> VariantInstantiationHandleIndex {
         let instance = EnumDefInstantiation { def: self.enum_def(id), type_parameters: self.signature(args) };
         let enum_def = EnumDefInstantiationIndex(self.enum_instances.intern(instance, &mut self.overflow));
         let entry = VariantInstantiationHandle { enum_def, variant: u16::try_from(variant).unwrap_or_default() };

@@ -63,8 +63,7 @@ struct Block {
 pub(super) fn finish(globals: &Globals, function: &FunInfo, code: Code, diagnostics: &mut Diagnostics) -> Code {
     let slots = code.slots.len();
     let constraints = function.constraints();
-    let abilities: Vec<AbilitySet> =
-        code.slots.iter().map(|slot| slot.ty.abilities(globals, &constraints)).collect();
+    let abilities: Vec<AbilitySet> = code.slots.iter().map(|slot| slot.ty.abilities(globals, &constraints)).collect();
     let mut flow = Flow {
         globals,
         blocks: split(code.ops),
@@ -245,8 +244,8 @@ impl Flow<'_> {
                             Usage::Infer if !self.abilities[slot].has(Ability::Copy) => Usage::Move,
                             Usage::Infer | Usage::Copy if live.has(slot) => Usage::Copy,
                             Usage::Infer | Usage::Copy => {
-                                let may_be_borrowed = self.borrowed.has(slot)
-                                    && (below[index] || live.intersects(&self.own_refs));
+                                let may_be_borrowed =
+                                    self.borrowed.has(slot) && (below[index] || live.intersects(&self.own_refs));
                                 if may_be_borrowed { Usage::Copy } else { Usage::Move }
                             }
                             Usage::Move => Usage::Move,
@@ -295,9 +294,7 @@ impl Flow<'_> {
                 (info.params.len(), results)
             }
             Op::Pack(data, variant, _) => (self.globals.datatype(*data).packed_values(*variant), vec![false]),
-            Op::Unpack(data, variant, _) => {
-                (1, vec![false; self.globals.datatype(*data).packed_values(*variant)])
-            }
+            Op::Unpack(data, variant, _) => (1, vec![false; self.globals.datatype(*data).packed_values(*variant)]),
             Op::UnpackRef(_, data, variant, _) => {
                 (1, vec![true; self.globals.datatype(*data).fields_of(Some(*variant)).len()])
             }
@@ -381,7 +378,8 @@ impl Flow<'_> {
                 }
             }
         }
-        let mut reporter = Reporter { code: &self.code, abilities: &self.abilities, function, reported: Set::new(slots) };
+        let mut reporter =
+            Reporter { code: &self.code, abilities: &self.abilities, function, reported: Set::new(slots) };
         for (position, state) in states.into_iter().enumerate() {
             let Some(mut state) = state else { continue };
             let dead = self.dead_references(position, &state);
@@ -395,9 +393,9 @@ impl Flow<'_> {
             let block = &mut self.blocks[position];
             let start = block.ops.iter().take_while(|ins| matches!(ins.op, Op::Label(_))).count();
             let span = block.ops.get(start).map_or(function.span, |ins| ins.span);
-            let released = dead.into_iter().flat_map(|slot| {
-                [Ins { op: Op::Load(slot, Usage::Move), span }, Ins { op: Op::Pop, span }]
-            });
+            let released = dead
+                .into_iter()
+                .flat_map(|slot| [Ins { op: Op::Load(slot, Usage::Move), span }, Ins { op: Op::Pop, span }]);
             block.ops.splice(start..start, released);
         }
     }
@@ -582,9 +580,13 @@ impl Reporter<'_> {
         let shown = info.ty.display(globals, &self.function.type_param_names());
         let name = if info.name.is_empty() { "this value".to_owned() } else { format!("`{}`", info.name) };
         diagnostics.push(
-            Diagnostic::new(codes::UNUSED_VALUE, info.span, format!("{name} still holds a `{shown}`, which lacks `drop`"))
-                .secondary(span, why)
-                .help("take the value apart, return it, or pass it on"),
+            Diagnostic::new(
+                codes::UNUSED_VALUE,
+                info.span,
+                format!("{name} still holds a `{shown}`, which lacks `drop`"),
+            )
+            .secondary(span, why)
+            .help("take the value apart, return it, or pass it on"),
         );
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Lower<'a> {
                 }
             }
             self.emit(Op::Store(view), span);
-            self.test(pattern, view, &subject_ty, fails);
+            self.test(pattern, view, fails);
             if let Some(guard) = &arm.guard {
                 self.bind_views(pattern, view, &arm.guard_views);
                 let holds = self.label();
@@ -107,10 +107,10 @@ impl<'a> Lower<'a> {
     }
 
     /// Jumps to `fails` unless what `reference` points to matches.
-    fn test(&mut self, pattern: &Flat<'a>, reference: Slot, ty: &Ty, fails: Label) {
+    fn test(&mut self, pattern: &Flat<'a>, reference: Slot, fails: Label) {
         match pattern {
             Flat::Any | Flat::Bind(_, None, _) => {}
-            Flat::Bind(_, Some(inner), _) => self.test(inner, reference, ty, fails),
+            Flat::Bind(_, Some(inner), _) => self.test(inner, reference, fails),
             Flat::Value(value, value_ty, span) => {
                 self.emit(Op::Load(reference, Usage::Copy), *span);
                 self.emit(Op::ReadRef, *span);
@@ -130,9 +130,9 @@ impl<'a> Lower<'a> {
                 let types = self.field_types(*data, *variant, &args);
                 let wanted: Vec<bool> = parts.iter().map(Flat::has_tests).collect();
                 let fields = self.field_references(*data, *variant, &args, &types, reference, false, &wanted, *span);
-                for ((part, field), ty) in parts.iter().zip(fields).zip(&types) {
+                for (part, field) in parts.iter().zip(fields) {
                     if let Some(field) = field {
-                        self.test(part, field, ty, fails);
+                        self.test(part, field, fails);
                     }
                 }
             }

@@ -6,8 +6,8 @@
 //! evaluated once. [`flow`] then decides on the finished code which reads are moves, releases references as soon as
 //! they are dead, and reports locals that are read without a value and values without `drop` that are left over.
 
-mod expand;
 mod exp;
+mod expand;
 mod flow;
 mod ir;
 mod jumps;

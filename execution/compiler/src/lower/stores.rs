@@ -20,11 +20,8 @@ impl<'a> Lower<'a> {
                 self.emit(Op::WriteRef, target.span());
             }
             LValue::Tuple(parts, _) if parts.iter().all(|part| matches!(part, LValue::Local(..))) => {
-                let slots: Vec<Slot> = parts
-                    .iter()
-                    .filter_map(Self::is_bare_local)
-                    .map(|local| self.slot(local))
-                    .collect();
+                let slots: Vec<Slot> =
+                    parts.iter().filter_map(Self::is_bare_local).map(|local| self.slot(local)).collect();
                 self.exp(value, &Dest::Store(slots));
             }
             _ => {

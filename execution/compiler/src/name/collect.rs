@@ -3,12 +3,17 @@
 use noema_bytecode::AbilitySet;
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Name, Span, Symbol, codes};
-use crate::expand::ast::{Annotated, ExpandedModule, ExpandedScript, ExpandedUse, ExpandedUseKind, ModuleIdent, Program};
+use crate::expand::ast::{
+    Annotated, ExpandedModule, ExpandedScript, ExpandedUse, ExpandedUseKind, ModuleIdent, Program,
+};
 use crate::parse::ast::{self, Fields, FunctionBody, FunctionKind, Visibility};
 use crate::typing::{ConstId, DataId, FunId, ModId, Ty};
 
 use super::scope::{Aliases, Scope, Target, find_member, report_missing_module};
-use super::{ConstInfo, DataInfo, DataKind, FieldInfo, FunInfo, FunKind, Globals, Member, ModuleInfo, TypeParamInfo, VariantInfo, Vis};
+use super::{
+    ConstInfo, DataInfo, DataKind, FieldInfo, FunInfo, FunKind, Globals, Member, ModuleInfo, TypeParamInfo,
+    VariantInfo, Vis,
+};
 
 /// Numbers everything. Scripts come as pseudo-modules behind the modules, in their order.
 pub fn collect(program: &Program, diagnostics: &mut Diagnostics) -> Globals {
@@ -19,7 +24,8 @@ pub fn collect(program: &Program, diagnostics: &mut Diagnostics) -> Globals {
     for (position, script) in program.scripts.iter().enumerate() {
         declare_script(&mut globals, script, position, diagnostics);
     }
-    let uses = program.modules.values().map(|module| &module.uses).chain(program.scripts.iter().map(|script| &script.uses));
+    let uses =
+        program.modules.values().map(|module| &module.uses).chain(program.scripts.iter().map(|script| &script.uses));
     for (id, uses) in ids(&globals).zip(uses) {
         resolve_uses(&mut globals, id, uses, diagnostics);
     }
@@ -29,11 +35,10 @@ pub fn collect(program: &Program, diagnostics: &mut Diagnostics) -> Globals {
     for (id, module) in ids(&globals).zip(program.modules.values()) {
         resolve_fields(&mut globals, id, module, diagnostics);
     }
-    let members = program
-        .modules
-        .values()
-        .map(|module| (module.functions.as_slice(), module.constants.as_slice()))
-        .chain(program.scripts.iter().map(|script| (std::slice::from_ref(&script.function), script.constants.as_slice())));
+    let members =
+        program.modules.values().map(|module| (module.functions.as_slice(), module.constants.as_slice())).chain(
+            program.scripts.iter().map(|script| (std::slice::from_ref(&script.function), script.constants.as_slice())),
+        );
     for (id, (functions, constants)) in ids(&globals).zip(members) {
         resolve_functions(&mut globals, id, functions, constants, diagnostics);
     }
@@ -147,9 +152,11 @@ fn declare_datatype(
     diagnostics: &mut Diagnostics,
 ) {
     if !is_upper {
-        diagnostics.push(
-            Diagnostic::new(codes::BAD_NAME, name.span, format!("the type name `{}` must start with A to Z", name.value)),
-        );
+        diagnostics.push(Diagnostic::new(
+            codes::BAD_NAME,
+            name.span,
+            format!("the type name `{}` must start with A to Z", name.value),
+        ));
     }
     globals.modules[module.0 as usize].datatypes.push(data);
     declare(globals, module, name, Member::Data(data), diagnostics);
@@ -286,8 +293,12 @@ fn resolve_uses(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagnost
         };
         if let Some(first) = seen.insert((is_module, name.value.clone()), name.span) {
             diagnostics.push(
-                Diagnostic::new(codes::DUPLICATE_NAME, name.span, format!("`{}` is brought into scope twice", name.value))
-                    .secondary(first, "first here"),
+                Diagnostic::new(
+                    codes::DUPLICATE_NAME,
+                    name.span,
+                    format!("`{}` is brought into scope twice", name.value),
+                )
+                .secondary(first, "first here"),
             );
         }
         let own = globals.module(id).members.get(&name.value).copied();
@@ -399,9 +410,8 @@ fn resolve_functions(
     let scope = Scope::new(id, Vec::new());
     for (constant, item) in globals.module(id).constants.clone().into_iter().zip(constants) {
         let ty = scope.ty(globals, diagnostics, &mut None, &item.item.ty);
-        let allowed = !ty.any(&mut |part| {
-            !matches!(part, Ty::Bool | Ty::Int(_) | Ty::Address | Ty::Vector(_) | Ty::Error)
-        });
+        let allowed =
+            !ty.any(&mut |part| !matches!(part, Ty::Bool | Ty::Int(_) | Ty::Address | Ty::Vector(_) | Ty::Error));
         if !allowed {
             diagnostics.push(
                 Diagnostic::new(codes::NOT_CONSTANT, item.item.ty.span, "a constant cannot have this type")
@@ -516,8 +526,12 @@ fn fields_of(
     let mut add = |name: Name, ty: &ast::Type, docs, diagnostics: &mut Diagnostics| {
         if let Some(first) = resolved.iter().find(|known| known.name.value == name.value) {
             diagnostics.push(
-                Diagnostic::new(codes::DUPLICATE_NAME, name.span, format!("the field `{}` is declared twice", name.value))
-                    .secondary(first.name.span, "first declared here"),
+                Diagnostic::new(
+                    codes::DUPLICATE_NAME,
+                    name.span,
+                    format!("the field `{}` is declared twice", name.value),
+                )
+                .secondary(first.name.span, "first declared here"),
             );
         }
         let resolved_ty = scope.ty(globals, diagnostics, &mut None, ty);
@@ -525,7 +539,11 @@ fn fields_of(
             diagnostics.push(Diagnostic::new(codes::BAD_TYPE, ty.span, "a field cannot hold a reference or a tuple"));
             Ty::Error
         } else if matches!(resolved_ty, Ty::Fun(..)) {
-            diagnostics.push(Diagnostic::new(codes::NOT_COMPILED_YET, ty.span, "stored function values are not compiled yet"));
+            diagnostics.push(Diagnostic::new(
+                codes::NOT_COMPILED_YET,
+                ty.span,
+                "stored function values are not compiled yet",
+            ));
             Ty::Error
         } else {
             resolved_ty

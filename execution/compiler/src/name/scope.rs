@@ -119,12 +119,7 @@ impl Scope {
     }
 
     /// Resolves a path; `None` after an error was reported.
-    pub(crate) fn resolve(
-        &self,
-        globals: &Globals,
-        diagnostics: &mut Diagnostics,
-        path: &ast::Path,
-    ) -> Option<Target> {
+    pub(crate) fn resolve(&self, globals: &Globals, diagnostics: &mut Diagnostics, path: &ast::Path) -> Option<Target> {
         let segments = path.segments.as_slice();
         let (member, rest) = match segments {
             [] => return None,
@@ -220,8 +215,7 @@ impl Scope {
     }
 
     fn report_unbound_module(&self, globals: &Globals, diagnostics: &mut Diagnostics, name: &str, span: Span) {
-        let mut diagnostic =
-            Diagnostic::new(codes::UNBOUND_MODULE, span, format!("no module `{name}` is in scope"));
+        let mut diagnostic = Diagnostic::new(codes::UNBOUND_MODULE, span, format!("no module `{name}` is in scope"));
         let in_scope: Vec<&str> =
             self.layers(globals).flat_map(|layer| layer.modules.keys().map(Symbol::as_str)).collect();
         let elsewhere = globals.modules.iter().find(|module| module.ident.name == name);
@@ -452,10 +446,8 @@ impl Scope {
             .chain(["bool", "address", "signer", "vector", "u8", "u16", "u32", "u64", "u128", "u256"]);
         if let Some(near) = closest(&name.value, candidates) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-        } else if let Some(module) = globals
-            .modules
-            .iter()
-            .find(|module| matches!(module.members.get(&name.value), Some(Member::Data(_))))
+        } else if let Some(module) =
+            globals.modules.iter().find(|module| matches!(module.members.get(&name.value), Some(Member::Data(_))))
         {
             diagnostic = diagnostic.help(format!("add `use {}::{};`", module.ident, name.value));
         }
@@ -463,12 +455,7 @@ impl Scope {
     }
 
     /// The names that a `use` inside a block brings in.
-    pub(crate) fn block_aliases(
-        &self,
-        globals: &Globals,
-        diagnostics: &mut Diagnostics,
-        uses: &[ast::Use],
-    ) -> Aliases {
+    pub(crate) fn block_aliases(&self, globals: &Globals, diagnostics: &mut Diagnostics, uses: &[ast::Use]) -> Aliases {
         let mut aliases = Aliases::default();
         for item in uses.iter().flat_map(|declaration| &declaration.items) {
             match item {
@@ -520,12 +507,7 @@ impl Scope {
         }
     }
 
-    fn used_module(
-        &self,
-        globals: &Globals,
-        diagnostics: &mut Diagnostics,
-        module: &ast::ModuleName,
-    ) -> Option<ModId> {
+    fn used_module(&self, globals: &Globals, diagnostics: &mut Diagnostics, module: &ast::ModuleName) -> Option<ModId> {
         let address = self.address(globals, diagnostics, &module.address.value, module.address.span)?;
         let ident = ModuleIdent { address, name: module.name.value.clone() };
         let found = globals.module_ids.get(&ident).copied();
@@ -559,14 +541,8 @@ pub(super) fn find_member(
     found
 }
 
-pub(super) fn report_missing_module(
-    globals: &Globals,
-    diagnostics: &mut Diagnostics,
-    ident: &ModuleIdent,
-    span: Span,
-) {
-    let mut diagnostic =
-        Diagnostic::new(codes::UNBOUND_MODULE, span, format!("the program has no module `{ident}`"));
+pub(super) fn report_missing_module(globals: &Globals, diagnostics: &mut Diagnostics, ident: &ModuleIdent, span: Span) {
+    let mut diagnostic = Diagnostic::new(codes::UNBOUND_MODULE, span, format!("the program has no module `{ident}`"));
     let same_name = globals.modules.iter().find(|module| module.ident.name == ident.name);
     let here = globals.modules.iter().filter(|module| module.ident.address == ident.address);
     diagnostic = match same_name {

@@ -77,11 +77,15 @@ impl Checker<'_> {
             Vis::Friend if callee.friends.iter().any(|(friend, _)| *friend == caller.ident) => return,
             Vis::Friend => format!("`{}` is not among the friends of `{}`", caller.ident, callee.ident),
             Vis::Package
-                if callee.package == caller.package && callee.ident.address == caller.ident.address && !caller.is_script =>
+                if callee.package == caller.package
+                    && callee.ident.address == caller.ident.address
+                    && !caller.is_script =>
             {
                 return;
             }
-            Vis::Package => format!("it is open only to modules of its package at {}", callee.ident.address.to_short_hex()),
+            Vis::Package => {
+                format!("it is open only to modules of its package at {}", callee.ident.address.to_short_hex())
+            }
         };
         let path = self.globals.function_path(function);
         self.push(
@@ -127,8 +131,7 @@ impl Checker<'_> {
             );
             return self.error_call(args, span);
         }
-        let params: Vec<(Name, Ty)> =
-            info.params.iter().map(|(name, ty)| (name.clone(), ty.subst(&targs))).collect();
+        let params: Vec<(Name, Ty)> = info.params.iter().map(|(name, ty)| (name.clone(), ty.subst(&targs))).collect();
         let mut checked: Vec<Option<Exp>> = vec![receiver];
         checked.truncate(offset);
         checked.resize_with(params.len(), || None);
@@ -137,8 +140,7 @@ impl Checker<'_> {
             for (position, arg) in args.iter().enumerate() {
                 if matches!(arg.kind, ast::ExpKind::Lambda(_)) == lambdas {
                     let (name, ty) = &params[position + offset];
-                    checked[position + offset] =
-                        Some(self.exp_as(arg, ty, &format!("the argument `{}`", name.value)));
+                    checked[position + offset] = Some(self.exp_as(arg, ty, &format!("the argument `{}`", name.value)));
                 }
             }
         }
@@ -217,7 +219,7 @@ impl Checker<'_> {
     ) -> Exp {
         let place = self.place(receiver);
         let ty = self.infer.shallow(&place.ty);
-        let holder = self.infer.shallow(ty.deref());
+        let holder = self.infer.shallow(ty.pointee());
         if matches!(holder, Ty::Error | Ty::Never) {
             return self.error_call(args, span);
         }
@@ -282,7 +284,7 @@ impl Checker<'_> {
         match self.globals.module(module).members.get(&method.value)? {
             Member::Fun(id) => {
                 let first = &self.globals.function(*id).params.first()?.1;
-                (TypeHead::of(first.deref()) == Some(head)).then_some(*id)
+                (TypeHead::of(first.pointee()) == Some(head)).then_some(*id)
             }
             _ => None,
         }
@@ -299,7 +301,7 @@ impl Checker<'_> {
         if let Some(TypeHead::Data(data)) = head {
             let module = self.globals.module(self.globals.datatype(data).module);
             let methods = module.functions.iter().map(|id| self.globals.function(*id)).filter(|info| {
-                info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.deref()) == Some(TypeHead::Data(data)))
+                info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == Some(TypeHead::Data(data)))
             });
             if let Some(near) = closest(&method.value, methods.map(|info| info.name.value.as_str())) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -422,7 +424,11 @@ impl Checker<'_> {
         let ty = self.type_args(written, 1, name.span, &format!("`{}`", name.value)).remove(0);
         let wanted = if builtin == Builtin::MoveTo { 2 } else { 1 };
         if args.len() != wanted {
-            self.error(codes::ARGUMENT_COUNT, span, format!("`{}` takes {wanted} arguments, {} given", name.value, args.len()));
+            self.error(
+                codes::ARGUMENT_COUNT,
+                span,
+                format!("`{}` takes {wanted} arguments, {} given", name.value, args.len()),
+            );
             return self.error_call(args, span);
         }
         let (checked, result) = match builtin {
@@ -483,7 +489,7 @@ impl Checker<'_> {
     /// `e is V | W`
     pub(super) fn is_variant(&mut self, inner: &ast::Exp, variants: &[ast::Path], span: Span) -> Exp {
         let place = self.place(inner);
-        let holder = self.infer.shallow(place.ty.deref());
+        let holder = self.infer.shallow(place.ty.pointee());
         let reference = if place.ty.is_ref() { self.read(place) } else { self.borrow(place, false) };
         let reference = self.coerce(reference, &Ty::reference(false, holder.clone()), "the value");
         let mut found: Option<(DataId, Vec<usize>)> = None;

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use noema_bytecode::{Ability, AbilitySet};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Name, Span, Symbol, codes};
-use crate::name::{Aliases, Globals, Scope};
 use crate::expand::ast::Program;
+use crate::name::{Aliases, Globals, Scope};
 use crate::parse::ast;
 
 use super::hir::{Exp, ExpKind, JumpId, Local, LocalId};
@@ -75,7 +75,13 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    pub(super) fn new(program: &'a Program, globals: &'a Globals, diagnostics: &'a mut Diagnostics, scope: Scope, result: Ty) -> Self {
+    pub(super) fn new(
+        program: &'a Program,
+        globals: &'a Globals,
+        diagnostics: &'a mut Diagnostics,
+        scope: Scope,
+        result: Ty,
+    ) -> Self {
         Self {
             home: scope.module,
             program,
@@ -131,7 +137,15 @@ impl<'a> Checker<'a> {
     /// A local that no source text can name.
     pub(super) fn hidden(&mut self, name: &str, ty: Ty, span: Span) -> LocalId {
         let id = LocalId(u32::try_from(self.locals.len()).expect("locals are few"));
-        self.locals.push(Local { name: name.into(), ty, span, is_mut: false, is_given: false, is_used: true, is_fixed: false });
+        self.locals.push(Local {
+            name: name.into(),
+            ty,
+            span,
+            is_mut: false,
+            is_given: false,
+            is_used: true,
+            is_fixed: false,
+        });
         id
     }
 
@@ -183,7 +197,13 @@ impl<'a> Checker<'a> {
     }
 
     /// Type arguments as written, or variables for all.
-    pub(super) fn type_args(&mut self, written: Option<&[ast::Type]>, wanted: usize, span: Span, what: &str) -> Vec<Ty> {
+    pub(super) fn type_args(
+        &mut self,
+        written: Option<&[ast::Type]>,
+        wanted: usize,
+        span: Span,
+        what: &str,
+    ) -> Vec<Ty> {
         if let Some(written) = written {
             let infer = &mut self.infer;
             let mut make = |span| infer.fresh(false, span);
@@ -234,7 +254,9 @@ impl<'a> Checker<'a> {
         .label(format!("this is `{actual}`"));
         let (actual, wanted) = (self.infer.deep(&exp.ty), self.infer.deep(wanted));
         diagnostic = match (&actual, &wanted) {
-            (Ty::Ref(_, inner), other) if **inner == *other => diagnostic.help("`*` reads the value behind a reference"),
+            (Ty::Ref(_, inner), other) if **inner == *other => {
+                diagnostic.help("`*` reads the value behind a reference")
+            }
             (other, Ty::Ref(mutable, inner)) if **inner == *other => {
                 diagnostic.help(format!("borrow it: `{}`", if *mutable { "&mut .." } else { "&.." }))
             }
@@ -257,9 +279,7 @@ impl<'a> Checker<'a> {
         let result = (*result).clone();
         alternatives = alternatives
             .into_iter()
-            .map(|exp| {
-                if self.infer.shallow(&exp.ty) == Ty::Never { exp } else { self.coerce(exp, &result, what) }
-            })
+            .map(|exp| if self.infer.shallow(&exp.ty) == Ty::Never { exp } else { self.coerce(exp, &result, what) })
             .collect();
         (alternatives, result)
     }
@@ -351,14 +371,12 @@ pub(super) fn missing_ability(
     match culprit {
         Ty::Data(id, _) => {
             let info = globals.datatype(*id);
-            diagnostic = diagnostic.secondary(
-                info.name.span,
-                format!("`{culprit_text}` is declared without `{}`", missing.name()),
-            );
+            diagnostic = diagnostic
+                .secondary(info.name.span, format!("`{culprit_text}` is declared without `{}`", missing.name()));
         }
         Ty::Param(_) => {
-            diagnostic =
-                diagnostic.help(format!("require it where the parameter is declared: `{culprit_text}: {}`", missing.name()));
+            diagnostic = diagnostic
+                .help(format!("require it where the parameter is declared: `{culprit_text}: {}`", missing.name()));
         }
         _ if culprit_text != shown => {
             diagnostic = diagnostic.note(format!("`{culprit_text}` inside it lacks `{}`", missing.name()));

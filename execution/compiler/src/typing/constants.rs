@@ -25,9 +25,9 @@ pub(super) fn compute(program: &Program, globals: &mut Globals, diagnostics: &mu
         let is_fine = diagnostics.iter().skip(errors_before).all(|diagnostic| !diagnostic.is_error());
         expressions.push(is_fine.then_some(exp));
     }
-    let mut folder = Folder { globals, diagnostics, expressions: &expressions, state: vec![State::New; expressions.len()] };
-    let values: Vec<Option<Value>> =
-        (0..expressions.len()).map(|position| folder.constant(position, None)).collect();
+    let mut folder =
+        Folder { globals, diagnostics, expressions: &expressions, state: vec![State::New; expressions.len()] };
+    let values: Vec<Option<Value>> = (0..expressions.len()).map(|position| folder.constant(position, None)).collect();
     for (info, value) in globals.constants.iter_mut().zip(values) {
         info.value = value;
     }
@@ -116,8 +116,11 @@ impl Folder<'_> {
     }
 
     fn fails(&mut self, span: Span, problem: &str) {
-        self.diagnostics
-            .push(Diagnostic::new(codes::CONSTANT_FAILS, span, format!("computing this constant fails: {problem}")));
+        self.diagnostics.push(Diagnostic::new(
+            codes::CONSTANT_FAILS,
+            span,
+            format!("computing this constant fails: {problem}"),
+        ));
     }
 }
 

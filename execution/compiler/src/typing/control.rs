@@ -24,8 +24,12 @@ impl Checker<'_> {
                 if !self.infer.unify(&then.ty, &Ty::unit()) {
                     let shown = self.show(&then.ty);
                     self.push(
-                        Diagnostic::new(codes::TYPE_MISMATCH, then.span, format!("an `if` without `else` has no value, this is `{shown}`"))
-                            .help("add an `else` branch, or end the value with `;`"),
+                        Diagnostic::new(
+                            codes::TYPE_MISMATCH,
+                            then.span,
+                            format!("an `if` without `else` has no value, this is `{shown}`"),
+                        )
+                        .help("add an `else` branch, or end the value with `;`"),
                     );
                 }
             } else {
@@ -104,7 +108,11 @@ impl Checker<'_> {
         let upper = self.exp(upper, Some(&lower.ty.clone()));
         if !self.infer.require_int(&lower.ty) || !self.infer.unify(&lower.ty, &upper.ty) {
             let (a, b) = (self.show(&lower.ty), self.show(&upper.ty));
-            self.error(codes::TYPE_MISMATCH, span, format!("the bounds of `for` are integers of one type: `{a}` and `{b}`"));
+            self.error(
+                codes::TYPE_MISMATCH,
+                span,
+                format!("the bounds of `for` are integers of one type: `{a}` and `{b}`"),
+            );
             return Exp::error(span);
         }
         let int = lower.ty.clone();
@@ -124,18 +132,20 @@ impl Checker<'_> {
     /// The index in `targets` of what a jump leaves.
     fn find_target(&mut self, label: Option<&Name>, what: &str, span: Span) -> Option<usize> {
         let found = match label {
-            Some(label) => self.targets.iter().rposition(|target| {
-                target.label.as_ref() == Some(&label.value) && self.may_reach(target)
-            }),
-            None => self
+            Some(label) => self
                 .targets
                 .iter()
-                .rposition(|target| target.kind != TargetKind::Block && self.may_reach(target)),
+                .rposition(|target| target.label.as_ref() == Some(&label.value) && self.may_reach(target)),
+            None => self.targets.iter().rposition(|target| target.kind != TargetKind::Block && self.may_reach(target)),
         };
         let Some(position) = found else {
             match label {
                 Some(label) => {
-                    self.error(codes::UNBOUND_LABEL, label.span, format!("no loop or block here has the label `'{}`", label.value));
+                    self.error(
+                        codes::UNBOUND_LABEL,
+                        label.span,
+                        format!("no loop or block here has the label `'{}`", label.value),
+                    );
                 }
                 None if self.region != 0 => {
                     self.error(codes::BAD_JUMP, span, format!("`{what}` cannot leave a lambda or macro"));
@@ -182,7 +192,11 @@ impl Checker<'_> {
                     None => {
                         if !self.infer.unify(&known, &Ty::unit()) {
                             let shown = self.show(&known);
-                            self.error(codes::TYPE_MISMATCH, span, format!("this `break` needs a value of type `{shown}`"));
+                            self.error(
+                                codes::TYPE_MISMATCH,
+                                span,
+                                format!("this `break` needs a value of type `{shown}`"),
+                            );
                         }
                         None
                     }

@@ -48,7 +48,8 @@ fn check_datatype(globals: &Globals, diagnostics: &mut Diagnostics, id: DataId) 
         for ability in info.abilities.iter() {
             let wanted = ability.requires();
             if let Some(culprit) = field.ty.culprit(wanted, globals, &everything) {
-                let reason = format!("`{}` has `{}`, so its fields need `{}`", info.name.value, ability.name(), wanted.name());
+                let reason =
+                    format!("`{}` has `{}`, so its fields need `{}`", info.name.value, ability.name(), wanted.name());
                 let shown = field.ty.display(globals, &names);
                 diagnostics.push(missing_ability(
                     globals,
@@ -65,9 +66,13 @@ fn check_datatype(globals: &Globals, diagnostics: &mut Diagnostics, id: DataId) 
         check_phantom(globals, diagnostics, &field.ty, field.name.span, &info.type_params, false);
         if mentions(globals, &field.ty, id, &mut BTreeSet::new()) {
             diagnostics.push(
-                Diagnostic::new(codes::RECURSIVE_TYPE, field.name.span, format!("`{}` contains itself", info.name.value))
-                    .secondary(info.name.span, "declared here")
-                    .help("keep the other values in a vector beside it and refer to them by position, or in a table"),
+                Diagnostic::new(
+                    codes::RECURSIVE_TYPE,
+                    field.name.span,
+                    format!("`{}` contains itself", info.name.value),
+                )
+                .secondary(info.name.span, "declared here")
+                .help("keep the other values in a vector beside it and refer to them by position, or in a table"),
             );
             break;
         }

@@ -125,12 +125,10 @@ impl Checker<'_> {
                 };
                 (Value::Number(*value), ty)
             }
-            Literal::Address(specifier) => {
-                match self.scope.address(self.globals, self.diagnostics, specifier, span) {
-                    Some(address) => (Value::Address(address), Ty::Address),
-                    None => return Exp::error(span),
-                }
-            }
+            Literal::Address(specifier) => match self.scope.address(self.globals, self.diagnostics, specifier, span) {
+                Some(address) => (Value::Address(address), Ty::Address),
+                None => return Exp::error(span),
+            },
             Literal::Bytes(bytes) | Literal::Hex(bytes) => (Value::Bytes(bytes.clone()), Ty::bytes()),
             Literal::String(bytes) => return self.string(bytes, expected, span),
         };
@@ -331,9 +329,12 @@ impl Checker<'_> {
             return operand;
         }
         let shown = self.show(&operand.ty);
-        let mut diagnostic =
-            Diagnostic::new(codes::BAD_OPERAND, operand.span, format!("`{symbol}` works on integers, this is `{shown}`"))
-                .secondary(op_span, "needed by this");
+        let mut diagnostic = Diagnostic::new(
+            codes::BAD_OPERAND,
+            operand.span,
+            format!("`{symbol}` works on integers, this is `{shown}`"),
+        )
+        .secondary(op_span, "needed by this");
         if let Ty::Ref(_, inner) = self.infer.shallow(&operand.ty)
             && self.infer.require_int(&inner)
         {
@@ -351,7 +352,7 @@ impl Checker<'_> {
         let right_place = match &right.kind {
             // Literals take their type from the other side.
             ast::ExpKind::Literal(literal) => {
-                let value = self.literal(literal, Some(hint.deref()), right.span);
+                let value = self.literal(literal, Some(hint.pointee()), right.span);
                 super::place::Place {
                     ty: self.infer.shallow(&value.ty),
                     kind: super::place::PlaceKind::Value(Box::new(value)),
@@ -469,13 +470,7 @@ impl Checker<'_> {
     // -----------------------------------------------------------------------------------------------------------
     // Blocks
 
-    pub(super) fn block(
-        &mut self,
-        label: Option<&Name>,
-        block: &ast::Block,
-        expected: Option<&Ty>,
-        span: Span,
-    ) -> Exp {
+    pub(super) fn block(&mut self, label: Option<&Name>, block: &ast::Block, expected: Option<&Ty>, span: Span) -> Exp {
         let Some(label) = label else { return self.plain_block(block, expected, span) };
         let id = self.open_target(Some(label), TargetKind::Block);
         let inner = self.plain_block(block, expected, span);
@@ -613,8 +608,12 @@ impl Checker<'_> {
                     let (lvalue, ty) = self.assign_target(part);
                     if matches!(lvalue, LValue::Ref(_)) {
                         self.push(
-                            Diagnostic::new(codes::BAD_PLACE, part.span, "only locals and `_` can stand in a tuple that is assigned")
-                                .help("assign to locals, then to the field"),
+                            Diagnostic::new(
+                                codes::BAD_PLACE,
+                                part.span,
+                                "only locals and `_` can stand in a tuple that is assigned",
+                            )
+                            .help("assign to locals, then to the field"),
                         );
                     }
                     targets.push(lvalue);
@@ -622,9 +621,7 @@ impl Checker<'_> {
                 }
                 (LValue::Tuple(targets, target.span), Some(Ty::Tuple(types.into())))
             }
-            ast::AssignTargetKind::Named { path, fields, rest } => {
-                self.assign_unpack(path, fields, *rest, target.span)
-            }
+            ast::AssignTargetKind::Named { path, fields, rest } => self.assign_unpack(path, fields, *rest, target.span),
             ast::AssignTargetKind::Positional { path, fields, rest } => {
                 let skip = rest.as_ref().map_or(usize::MAX, |rest| rest.value);
                 let total = match self.struct_of_pattern(path) {
@@ -658,7 +655,9 @@ impl Checker<'_> {
         self.check_inside(data, span, "only its module takes it apart");
         let ty = Ty::Data(data, args.clone().into());
         let mut parts = Vec::new();
-        for (info, field) in self.match_fields(data, variant, fields.iter().map(|(name, field)| (name, field)), rest, span) {
+        for (info, field) in
+            self.match_fields(data, variant, fields.iter().map(|(name, field)| (name, field)), rest, span)
+        {
             let field_ty = self.infer.deep(&info.ty.subst(&args));
             parts.push(match field {
                 Some(target) => {

@@ -123,7 +123,7 @@ impl Checker<'_> {
         span: Span,
     ) -> Exp {
         let receiver_ty = self.type_of(receiver);
-        let holder = self.infer.shallow(receiver_ty.deref());
+        let holder = self.infer.shallow(receiver_ty.pointee());
         let Some(function) = self.method_of(&holder, method) else { return Exp::error(span) };
         let mut receiver = receiver.clone();
         if let (Some((_, Ty::Ref(mutable, _))), false) =
@@ -195,7 +195,8 @@ impl Checker<'_> {
                 (name.value.clone(), arg)
             })
             .collect();
-        let ast::FunctionBody::Block(body) = &super::function_ast(self.program, self.globals, function).item.body else {
+        let ast::FunctionBody::Block(body) = &super::function_ast(self.program, self.globals, function).item.body
+        else {
             return Exp::error(span);
         };
         let result = info.result.subst(&types);
@@ -236,7 +237,11 @@ impl Checker<'_> {
             this.targets.pop();
             (id, statements, body)
         });
-        let body = if self.infer.shallow(&body.ty) == Ty::Never { body } else { self.coerce(body, &result, "the macro's result") };
+        let body = if self.infer.shallow(&body.ty) == Ty::Never {
+            body
+        } else {
+            self.coerce(body, &result, "the macro's result")
+        };
         Exp::new(ExpKind::Block(Some(id), statements, Some(Box::new(body))), result, span)
     }
 
@@ -250,7 +255,8 @@ impl Checker<'_> {
                 None => break,
             }
         }
-        let (ast::ExpKind::Lambda(lambda), Ty::Fun(params, result)) = (&arg.exp.kind, self.infer.shallow(&arg.ty)) else {
+        let (ast::ExpKind::Lambda(lambda), Ty::Fun(params, result)) = (&arg.exp.kind, self.infer.shallow(&arg.ty))
+        else {
             self.error(codes::WRONG_KIND, span, "this argument of the macro is not a lambda");
             return Exp::error(span);
         };
@@ -264,7 +270,8 @@ impl Checker<'_> {
             self.error(codes::ARGUMENT_COUNT, arg.exp.span, message);
             return Exp::error(span);
         }
-        let values: Vec<Exp> = args.iter().zip(params.iter()).map(|(arg, ty)| self.exp_as(arg, ty, "the argument")).collect();
+        let values: Vec<Exp> =
+            args.iter().zip(params.iter()).map(|(arg, ty)| self.exp_as(arg, ty, "the argument")).collect();
         self.labelled((*arg.env).clone(), (*result).clone(), span, |this, result| {
             let mut statements = Vec::new();
             for ((param, value), ty) in lambda.params.iter().zip(values).zip(params.iter()) {

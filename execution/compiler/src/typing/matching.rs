@@ -37,30 +37,31 @@ impl Checker<'_> {
             Ty::Ref(mutable, _) => Some(*mutable),
             _ => None,
         };
-        let subject = self.infer.shallow(whole.deref());
+        let subject = self.infer.shallow(whole.pointee());
         if matches!(subject, Ty::Tuple(_) | Ty::Fun(..)) {
             self.error(codes::BAD_OPERAND, scrutinee.span, "`match` takes one value");
             return Exp::error(span);
         }
-        let mut checked: Vec<(Pat, Option<Exp>, Vec<(LocalId, LocalId)>, Exp, Span)> = Vec::new();
+        let mut checked: Vec<Arm> = Vec::new();
         let mut hint = expected.cloned();
         for arm in arms {
-            let parts = self.in_scope(|this| {
+            let arm = self.in_scope(|this| {
                 let mut state = ArmPattern { by_ref, bound: BTreeMap::new(), again: false };
                 let pattern = this.arm_pattern(&arm.pattern, &subject, &mut state);
-                let (guard, views) = this.guard(arm.guard.as_ref(), &state);
+                let (guard, guard_views) = this.guard(arm.guard.as_ref(), &state);
                 let body = this.exp(&arm.body, hint.as_ref());
-                (pattern, guard, views, body, arm.span)
+                Arm { pattern, guard, guard_views, body, span: arm.span }
             });
-            if hint.is_none() && self.infer.shallow(&parts.3.ty) != Ty::Never {
-                hint = Some(self.infer.shallow(&parts.3.ty));
+            if hint.is_none() && self.infer.shallow(&arm.body.ty) != Ty::Never {
+                hint = Some(self.infer.shallow(&arm.body.ty));
             }
-            checked.push(parts);
+            checked.push(arm);
         }
         let subject = self.infer.deep(&subject);
-        let open: Vec<&Pat> = checked.iter().filter(|(_, guard, ..)| guard.is_none()).map(|(pattern, ..)| pattern).collect();
+        let rows: Vec<Vec<&Pat>> =
+            checked.iter().filter(|arm| arm.guard.is_none()).map(|arm| vec![&arm.pattern]).collect();
         if subject != Ty::Error
-            && let Some(missing) = missing(self.globals, &open.iter().map(|pattern| vec![*pattern]).collect::<Vec<_>>(), std::slice::from_ref(&subject))
+            && let Some(missing) = missing(self.globals, &rows, std::slice::from_ref(&subject))
         {
             self.push(
                 Diagnostic::new(codes::NOT_EXHAUSTIVE, span, format!("no arm matches `{}`", missing.join(", ")))
@@ -68,19 +69,12 @@ impl Checker<'_> {
                     .help("add an arm for it, or `_ => ..`"),
             );
         }
-        let mut patterns = Vec::new();
-        let mut bodies = Vec::new();
-        for (pattern, guard, views, body, span) in checked {
-            patterns.push((pattern, guard, views, span));
-            bodies.push(body);
-        }
+        let bodies = checked.iter_mut().map(|arm| std::mem::replace(&mut arm.body, Exp::unit(span))).collect();
         let (bodies, ty) = self.join(bodies, "this arm");
-        let arms = patterns
-            .into_iter()
-            .zip(bodies)
-            .map(|((pattern, guard, views, span), body)| Arm { pattern, guard, guard_views: views, body, span })
-            .collect();
-        Exp::new(ExpKind::Match(Box::new(Match { scrutinee, by_ref, subject, arms })), ty, span)
+        for (arm, body) in checked.iter_mut().zip(bodies) {
+            arm.body = body;
+        }
+        Exp::new(ExpKind::Match(Box::new(Match { scrutinee, by_ref, subject, arms: checked })), ty, span)
     }
 
     /// A guard sees every binding through a `&` reference.
@@ -309,7 +303,12 @@ fn constructors(globals: &Globals, ty: &Ty) -> Option<Vec<Constructor>> {
             let name = &info.name.value;
             let fields = |variant| info.fields_of(variant).iter().map(|field| field.ty.subst(args)).collect();
             if !info.is_enum() {
-                return Some(vec![Constructor { name: name.to_string(), variant: None, boolean: None, fields: fields(None) }]);
+                return Some(vec![Constructor {
+                    name: name.to_string(),
+                    variant: None,
+                    boolean: None,
+                    fields: fields(None),
+                }]);
             }
             let variants = info.variants().iter().enumerate().map(|(position, variant)| Constructor {
                 name: format!("{name}::{}", variant.name.value),

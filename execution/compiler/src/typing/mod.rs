@@ -23,8 +23,8 @@ use std::collections::BTreeMap;
 
 pub use exp::CODELESS_ABORT;
 pub use hir::{
-    Arm, Body, Builtin, Exp, ExpKind, FieldRef, FieldsOf, For, JumpId, LValue, Lambda, Local, LocalId, Match, Pat, Stmt,
-    Usage, Value,
+    Arm, Body, Builtin, Exp, ExpKind, FieldRef, FieldsOf, For, JumpId, LValue, Lambda, Local, LocalId, Match, Pat,
+    Stmt, Usage, Value,
 };
 pub use ty::{ConstId, DataId, FunId, Int, ModId, Ty};
 
@@ -95,8 +95,12 @@ fn check_function(
         let known = checker.lookup(&name.value).map(|id| checker.locals[id.0 as usize].span);
         if let (Some(first), false) = (known, name.value == "_") {
             checker.push(
-                Diagnostic::new(codes::DUPLICATE_NAME, name.span, format!("the parameter `{}` is declared twice", name.value))
-                    .secondary(first, "first declared here"),
+                Diagnostic::new(
+                    codes::DUPLICATE_NAME,
+                    name.span,
+                    format!("the parameter `{}` is declared twice", name.value),
+                )
+                .secondary(first, "first declared here"),
             );
         }
         let local = checker.declare(name, ty.clone(), param.mutable.is_some());
@@ -118,8 +122,12 @@ fn check_function(
             if !local.is_used {
                 let what = if position < function.params.len() { "parameter" } else { "local" };
                 diagnostics.push(
-                    Diagnostic::new(codes::UNUSED_LOCAL, local.span, format!("the {what} `{}` is never used", local.name))
-                        .help(format!("name it `_{}` or remove it", local.name)),
+                    Diagnostic::new(
+                        codes::UNUSED_LOCAL,
+                        local.span,
+                        format!("the {what} `{}` is never used", local.name),
+                    )
+                    .help(format!("name it `_{}` or remove it", local.name)),
                 );
             }
         }

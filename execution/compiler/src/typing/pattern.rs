@@ -39,7 +39,11 @@ impl Checker<'_> {
                 Ty::Tuple(parts) => format!("{} values", parts.len()),
                 _ => format!("one value of type `{shown}`"),
             };
-            self.error(codes::ARGUMENT_COUNT, span, format!("this pattern takes {wanted} values, there are {found}: `{shown}`"));
+            self.error(
+                codes::ARGUMENT_COUNT,
+                span,
+                format!("this pattern takes {wanted} values, there are {found}: `{shown}`"),
+            );
             return vec![Ty::Error; wanted];
         }
         if matches!(self.infer.shallow(ty), Ty::Error | Ty::Never) {
@@ -61,8 +65,11 @@ impl Checker<'_> {
             }
             PatternKind::Binding { mutable, name } => {
                 if let Ty::Tuple(parts) = &ty {
-                    let what = if parts.is_empty() { "`()` is no value" } else { "a tuple cannot be stored in a local" };
-                    self.push(Diagnostic::new(codes::BAD_TYPE, span, what).help("write one name for each part: `(a, b)`"));
+                    let what =
+                        if parts.is_empty() { "`()` is no value" } else { "a tuple cannot be stored in a local" };
+                    self.push(
+                        Diagnostic::new(codes::BAD_TYPE, span, what).help("write one name for each part: `(a, b)`"),
+                    );
                     return LValue::Wild(Ty::Error, span);
                 }
                 let local = self.declare(name, ty, mutable.is_some());
@@ -91,9 +98,11 @@ impl Checker<'_> {
             }
             PatternKind::Path(path) => self.unpack(path, &[], None, &ty, span),
             PatternKind::Literal(_) | PatternKind::Or(_) | PatternKind::At { .. } => {
-                self.push(
-                    Diagnostic::new(codes::BAD_PLACE, span, "this pattern may not match; it can stand only in `match`"),
-                );
+                self.push(Diagnostic::new(
+                    codes::BAD_PLACE,
+                    span,
+                    "this pattern may not match; it can stand only in `match`",
+                ));
                 LValue::Wild(Ty::Error, span)
             }
             PatternKind::Error => LValue::Wild(Ty::Error, span),
@@ -121,9 +130,11 @@ impl Checker<'_> {
             return self.error_pattern(&patterns, span);
         };
         if self.globals.datatype(data).is_enum() {
-            self.push(
-                Diagnostic::new(codes::BAD_PLACE, span, "a variant may not match; it can be taken apart only in `match`"),
-            );
+            self.push(Diagnostic::new(
+                codes::BAD_PLACE,
+                span,
+                "a variant may not match; it can be taken apart only in `match`",
+            ));
         }
         self.check_inside(data, span, "only its module takes it apart");
         let wanted = Ty::Data(data, args.clone().into());
@@ -131,11 +142,16 @@ impl Checker<'_> {
             Ty::Ref(mutable, _) => Some(*mutable),
             _ => None,
         };
-        if !self.infer.unify(ty.deref(), &wanted) {
+        if !self.infer.unify(ty.pointee(), &wanted) {
             let (found, wanted) = (self.show(ty), self.show(&wanted));
-            self.error(codes::TYPE_MISMATCH, span, format!("this pattern takes apart `{wanted}`, the value is `{found}`"));
+            self.error(
+                codes::TYPE_MISMATCH,
+                span,
+                format!("this pattern takes apart `{wanted}`, the value is `{found}`"),
+            );
         }
-        let matched = self.match_fields(data, variant, fields.iter().map(|(name, pattern)| (name, pattern)), rest, span);
+        let matched =
+            self.match_fields(data, variant, fields.iter().map(|(name, pattern)| (name, pattern)), rest, span);
         let mut parts = Vec::new();
         for (info, field) in matched {
             let field_ty = self.infer.deep(&info.ty.subst(&args));
@@ -208,8 +224,11 @@ impl Checker<'_> {
                 Some(position) => matched[position].1 = Some(value),
                 None => {
                     let what = &self.globals.datatype(data).name.value;
-                    let mut diagnostic =
-                        Diagnostic::new(codes::BAD_FIELDS, name.span, format!("`{what}` has no field `{}`", name.value));
+                    let mut diagnostic = Diagnostic::new(
+                        codes::BAD_FIELDS,
+                        name.span,
+                        format!("`{what}` has no field `{}`", name.value),
+                    );
                     let candidates = matched.iter().map(|(info, _)| info.name.value.as_str());
                     if let Some(near) = closest(&wanted, candidates) {
                         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -239,10 +258,7 @@ impl Checker<'_> {
 }
 
 /// Positional patterns under the names of their fields.
-pub(super) fn positional_fields<T: Clone>(fields: &[T], rest: Option<usize>, total: usize) -> Vec<(Name, T)>
-where
-    T: HasSpan,
-{
+pub(super) fn positional_fields<T: Clone + HasSpan>(fields: &[T], rest: Option<usize>, total: usize) -> Vec<(Name, T)> {
     let skip = rest.unwrap_or(usize::MAX);
     let shift = total.saturating_sub(fields.len());
     fields

@@ -80,7 +80,7 @@ impl Checker<'_> {
 
     fn field_place(&mut self, base: &ast::Exp, field: &Name, span: Span) -> Place {
         let base = self.place(base);
-        let holder = self.infer.shallow(base.ty.deref());
+        let holder = self.infer.shallow(base.ty.pointee());
         let (data, args) = match holder {
             Ty::Data(data, args) => (data, args),
             Ty::Error | Ty::Never => return self.error_place(span),
@@ -144,7 +144,7 @@ impl Checker<'_> {
             return place;
         }
         let base = self.place(base);
-        let holder = self.infer.shallow(base.ty.deref());
+        let holder = self.infer.shallow(base.ty.pointee());
         match holder {
             Ty::Vector(element) => {
                 let [index] = indices else {
@@ -175,7 +175,7 @@ impl Checker<'_> {
                     );
                     return self.error_place(span);
                 };
-                let ty = self.infer.shallow(&self.globals.function(first).result.deref().subst(&args));
+                let ty = self.infer.shallow(&self.globals.function(first).result.pointee().subst(&args));
                 let kind = PlaceKind::Indexed(Box::new(base), args.to_vec(), indices.to_vec(), functions);
                 Place { kind, ty, span }
             }
@@ -277,8 +277,12 @@ impl Checker<'_> {
         if matches!(place.ty, Ty::Ref(..)) {
             let shown = self.show(&place.ty);
             self.push(
-                Diagnostic::new(codes::BAD_TYPE, span, format!("`{shown}` is a reference already and cannot be borrowed"))
-                    .help("leave out the `&`, or borrow what it points to: `&*..`"),
+                Diagnostic::new(
+                    codes::BAD_TYPE,
+                    span,
+                    format!("`{shown}` is a reference already and cannot be borrowed"),
+                )
+                .help("leave out the `&`, or borrow what it points to: `&*..`"),
             );
             return Exp::error(span);
         }
@@ -362,8 +366,12 @@ impl Checker<'_> {
         if local.is_fixed {
             let (name, declared) = (local.name.clone(), local.span);
             self.push(
-                Diagnostic::new(codes::BAD_PLACE, span, format!("`{name}` is the variable of a `for` and cannot be changed"))
-                    .secondary(declared, "declared here"),
+                Diagnostic::new(
+                    codes::BAD_PLACE,
+                    span,
+                    format!("`{name}` is the variable of a `for` and cannot be changed"),
+                )
+                .secondary(declared, "declared here"),
             );
             return;
         }
@@ -371,10 +379,14 @@ impl Checker<'_> {
         if edition == Edition::E2024 && local.is_given && !local.is_mut {
             let (name, declared) = (local.name.clone(), local.span);
             self.push(
-                Diagnostic::new(codes::IMMUTABLE_LOCAL, span, format!("`{name}` is changed but not declared with `mut`"))
-                    .secondary(declared, "declared here")
-                    .suggest(Span::new(declared.file, declared.start, declared.start), "mut ")
-                    .note("edition 2024 demands it; other editions do not"),
+                Diagnostic::new(
+                    codes::IMMUTABLE_LOCAL,
+                    span,
+                    format!("`{name}` is changed but not declared with `mut`"),
+                )
+                .secondary(declared, "declared here")
+                .suggest(Span::new(declared.file, declared.start, declared.start), "mut ")
+                .note("edition 2024 demands it; other editions do not"),
             );
         }
     }

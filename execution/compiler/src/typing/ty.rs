@@ -138,7 +138,7 @@ impl Ty {
 
     /// The type behind a reference, or itself.
     #[must_use]
-    pub fn deref(&self) -> &Self {
+    pub fn pointee(&self) -> &Self {
         match self {
             Self::Ref(_, inner) => inner,
             other => other,
@@ -206,9 +206,9 @@ impl Ty {
                 )
             }
             Self::Param(index) => params.get(usize::from(*index)).copied().unwrap_or_default(),
-            Self::Tuple(parts) => parts
-                .iter()
-                .fold(AbilitySet::ALL, |kept, part| kept.intersect(part.abilities(globals, params))),
+            Self::Tuple(parts) => {
+                parts.iter().fold(AbilitySet::ALL, |kept, part| kept.intersect(part.abilities(globals, params)))
+            }
             Self::Fun(..) => AbilitySet::REFERENCES,
             Self::Var(_) | Self::Never | Self::Error => AbilitySet::ALL,
         }
@@ -242,7 +242,8 @@ impl Ty {
     /// As people write it; `names` are those of the type parameters.
     #[must_use]
     pub fn display(&self, globals: &Globals, names: &[crate::diagnostics::Symbol]) -> String {
-        let list = |parts: &[Self]| parts.iter().map(|part| part.display(globals, names)).collect::<Vec<_>>().join(", ");
+        let list =
+            |parts: &[Self]| parts.iter().map(|part| part.display(globals, names)).collect::<Vec<_>>().join(", ");
         match self {
             Self::Bool => "bool".into(),
             Self::Int(int) => int.name().into(),
@@ -260,7 +261,9 @@ impl Ty {
             }
             Self::Ref(true, inner) => format!("&mut {}", inner.display(globals, names)),
             Self::Ref(false, inner) => format!("&{}", inner.display(globals, names)),
-            Self::Param(index) => names.get(usize::from(*index)).map_or_else(|| format!("T{index}"), ToString::to_string),
+            Self::Param(index) => {
+                names.get(usize::from(*index)).map_or_else(|| format!("T{index}"), ToString::to_string)
+            }
             Self::Tuple(parts) => format!("({})", list(parts)),
             Self::Fun(params, result) => format!("|{}| {}", list(params), result.display(globals, names)),
             Self::Var(_) | Self::Error => "_".into(),
