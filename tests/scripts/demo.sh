@@ -84,11 +84,16 @@ title "Publishing from source: clients/examples/scribe, clients/examples/review_
 onchain=$("$noema" --json move view 0x1::model::resident_models | field 0.0)
 echo "model on chain: $onchain"
 
-prompt="The capital of France is"
+question="What is the capital of France?"
+# The chat form that this model was tuned on.
+prompt="<|im_start|>user
+$question<|im_end|>
+<|im_start|>assistant
+"
 ask() {
     "$noema" --json move call "$me::scribe::write" --args "object:$onchain" "string:$prompt" u64:24 >"$work/tx.json"
     text=$("$noema" --json move view "$me::scribe::text" --args "address:$me" "u64:$1" | field 0)
-    printf 'prompt      %s\nanswer      %s\ntransaction %s\ngas         %s\ndigest      %s\n' "$prompt" "$text" \
+    printf 'prompt      %s\nanswer      %s\ntransaction %s\ngas         %s\ndigest      %s\n' "$question" "$text" \
         "$(field hash <"$work/tx.json")" "$(field gas_used <"$work/tx.json")" "$(printf %s "$text" | sha256sum | cut -c1-64)"
     printf %s "$text" | sha256sum | cut -c1-64 >>"$work/digests"
 }
@@ -127,7 +132,7 @@ echo "three answers, one digest; state root at height $height was $root"
 
 title "The same bits from every kernel of this machine (noema infer)"
 for kernel in scalar avx2 avx512; do
-    if result=$(NOEMA_KERNEL=$kernel "$noema" --json infer --model "$model" --prompt "$prompt" --max-new-tokens 24 2>"$work/infer.err"); then
+    if result=$(NOEMA_KERNEL=$kernel "$noema" --json infer --model "$model" --prompt "Once upon a time" --max-new-tokens 48 2>"$work/infer.err"); then
         printf '%-8s %s  %s tokens/s\n' "$kernel" "$(field digest <<<"$result")" "$(field tokens_per_second <<<"$result")"
         field digest <<<"$result" >>"$work/kernels"
     else

@@ -13,6 +13,8 @@ done
 # bindgen loads libclang at build time.
 compgen -G '/usr/lib/llvm-*/lib/libclang.so*' >/dev/null || compgen -G '/usr/lib/*/libclang*.so*' >/dev/null \
     || missing+=(libclang-dev)
+# Debian splits venv off; other Pythons bring it.
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
 if ((${#missing[@]} > 0)); then
     echo "installing: ${missing[*]}" >&2
     sudo=()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the official Move compiler and binary reader (WebAssembly, npm), which tests compare with.
+# Installs what tests compare with: the official Move compiler and binary reader (WebAssembly, npm), and Aptos' Python
+# SDK, which must work against a node unmodified.
 set -euo pipefail
 dir="${NOEMA_CACHE:-$HOME/.cache/noema}/peers"
 mkdir -p "$dir"
@@ -7,4 +8,8 @@ cd "$dir"
 if [[ ! -d node_modules/@zktx.io/sui-move-builder || ! -d node_modules/@mysten/move-bytecode-template ]]; then
     [[ -f package.json ]] || echo '{ "private": true, "type": "module" }' >package.json
     npm install --silent --no-audit --no-fund @zktx.io/sui-move-builder@0.5.1 @mysten/move-bytecode-template@0.4.1 >&2
+fi
+if [[ ! -x sdk/bin/python ]] || ! sdk/bin/python -c 'import aptos_sdk' 2>/dev/null; then
+    python3 -m venv sdk >&2
+    sdk/bin/pip install --quiet --disable-pip-version-check aptos-sdk==0.11.0 >&2
 fi

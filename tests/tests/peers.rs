@@ -1,10 +1,12 @@
-//! The official Move tools as peers: their compiler's modules run here, their reader reads what ours writes.
+//! Official tools as peers: the Sui compiler's modules run here, the Sui reader reads what our compiler writes, and
+//! Aptos' Python SDK works against a node.
 //!
-//! Both come from npm as WebAssembly; `make peers` installs them.
+//! `make peers` installs them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use noema_tests::localnet::Localnet;
 use noema_tests::process::{run, run_ok};
 use noema_tests::{cache_dir, workspace_root};
 use serde_json::Value;
@@ -42,6 +44,13 @@ fn the_official_compilers_modules_run_with_the_same_results_as_ours() {
     node("compile.mjs", &[plain(&package), plain(&out), plain(&vector)]);
     let official = modules(&out);
     assert_eq!(official.len(), 2, "the package and its vector");
+    // The same source as a package of ours: the library is a dependency, and the address is written out.
+    let mine = home.path().join("ours");
+    std::fs::create_dir_all(mine.join("sources")).expect("a folder");
+    std::fs::copy(package.join("sources/peer.move"), mine.join("sources/peer.move")).expect("a copy");
+    let manifest = "[package]\nname = \"peer\"\nedition = \"2024\"\n[addresses]\npeer = \"0x0\"\n\
+                    [dependencies]\nMoveStdlib = { local = \"embedded\" }\n";
+    std::fs::write(mine.join("Move.toml"), manifest).expect("a manifest");
     let known = [
         ("fib", vec!["u64:20"], "6765"),
         ("dot", vec!["u64:100"], "656700"),
@@ -61,7 +70,7 @@ fn the_official_compilers_modules_run_with_the_same_results_as_ours() {
         command.extend(&args);
         let theirs: Value = serde_json::from_str(&run_ok(home.path(), &command)).expect("JSON");
         assert_eq!(theirs["results"][0], expected, "{function} by the official compiler");
-        let mut command = vec!["--json", "move", "run", "-p", plain(&package), function.as_str(), "--args"];
+        let mut command = vec!["--json", "move", "run", "-p", plain(&mine), function.as_str(), "--args"];
         command.extend(&args);
         let ours: Value = serde_json::from_str(&run_ok(home.path(), &command)).expect("JSON");
         assert_eq!(ours["results"], theirs["results"], "{function} by our compiler");
@@ -110,4 +119,25 @@ fn the_official_reader_reads_and_rewrites_what_our_compiler_writes() {
         assert_eq!(module["same"], true, "{module}");
         assert_eq!(module["version"], 6, "{module}");
     }
+}
+
+#[test]
+fn the_python_sdk_works_unmodified() {
+    let net = Localnet::start(&[]);
+    let python = cache_dir().join("peers/sdk/bin/python");
+    assert!(python.is_file(), "the SDK is missing; hint: make peers");
+    let script = workspace_root().join("tests/peers/sdk.py");
+    let output =
+        Command::new(python).arg(script).args([net.url(), net.faucet_url()]).output().expect("python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (name, signature) in [("ed25519", "ed25519_signature"), ("secp256k1", "single_sender")] {
+        let one = &report[name];
+        assert_eq!(one["received"], 1_000, "{report}");
+        assert_eq!(one["sequence"], 1, "{report}");
+        assert_eq!(one["status"], "Executed successfully", "{report}");
+        assert_eq!(one["signature"], signature, "{report}");
+        assert_eq!(one["simulated"], true, "{report}");
+    }
+    assert_eq!(report["chain_id"], 4);
 }
