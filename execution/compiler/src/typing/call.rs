@@ -298,11 +298,15 @@ impl Checker<'_> {
             format!("`{shown}` has no method `{}`", method.value),
         )
         .note("methods are the functions of the type's module whose first parameter is the type or a reference to it");
-        if let Some(TypeHead::Data(data)) = head {
-            let module = self.globals.module(self.globals.datatype(data).module);
-            let methods = module.functions.iter().map(|id| self.globals.function(*id)).filter(|info| {
-                info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == Some(TypeHead::Data(data)))
-            });
+        let module = match head {
+            Some(TypeHead::Data(data)) => Some(self.globals.datatype(data).module),
+            Some(TypeHead::Vector) => self.globals.system_module("vector"),
+            _ => None,
+        };
+        if let Some(module) = module {
+            let functions = self.globals.module(module).functions.iter().map(|id| self.globals.function(*id));
+            let methods = functions
+                .filter(|info| info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == head));
             if let Some(near) = closest(&method.value, methods.map(|info| info.name.value.as_str())) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             }
