@@ -77,7 +77,8 @@ fn a_question_is_paid_for_even_if_the_transaction_fails() {
 fn gas_bounds_questions_before_any_work() {
     let mut chain = chain_with_probe();
     let mut raw = chain.raw(1, &probe("ask"), vec![bytes(&model()), bytes(&"hello")]);
-    raw.max_gas_amount = Gas(30);
+    // Enough to get to the question, not for the most that its answer may cost.
+    raw.max_gas_amount = Gas(300);
     let result = chain.run(sign(1, raw));
     assert_eq!(executed(&result).status, ExecutionStatus::OutOfGas);
     assert_eq!(chain.engine.jobs().len(), 0, "the model did not run");
