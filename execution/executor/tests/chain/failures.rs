@@ -1,10 +1,10 @@
 //! Failures keep the fee and the sequence number, and nothing else.
 
-use noema_execution_api::{StatusCode, TransactionResult};
+use noema_execution_api::{NativeArgs, NativeContext, NativeResult, NativeTable, StatusCode, TransactionResult};
 use noema_types::{CodeLocation, ExecutionStatus, Gas};
 
-use crate::support::{BALANCE, Chain, address, bytes, executed, sign};
-use crate::{chain_with_probe, counter, probe};
+use crate::support::{BALANCE, Chain, address, bytes, executed, sign, succeeded};
+use crate::{HELPER, PROBE, chain_with_probe, counter, probe};
 
 /// Runs a call of account 1 that must fail; checks that only the fee and the sequence number changed.
 fn fail(chain: &mut Chain, function: &str, args: Vec<Vec<u8>>, gas: Option<u64>) -> (ExecutionStatus, u64) {
@@ -112,4 +112,40 @@ fn effects_of_earlier_failures_do_not_leak_into_later_transactions() {
     let results = chain.block(txs);
     assert!(matches!(&results[0], TransactionResult::Executed(output) if !output.status.is_success()));
     assert_eq!(counter(&chain), 10);
+}
+
+fn broken_native(_: &mut NativeContext<'_>, _: NativeArgs) -> NativeResult {
+    panic!("a bug in a native")
+}
+
+/// The framework's natives, one of them broken.
+fn broken_natives() -> NativeTable {
+    let natives = noema_framework::natives();
+    let mut broken = NativeTable::new();
+    for (address, module, function) in natives.names() {
+        let native = natives.get(*address, module, function).expect("it is in the list");
+        let native = if function == "generate_auid_address" { broken_native } else { native };
+        broken.add(*address, module, function, native);
+    }
+    broken
+}
+
+#[test]
+fn a_panic_below_the_payload_is_a_status_and_costs_its_gas() {
+    let mut used = Vec::new();
+    for _ in 0..2 {
+        let mut chain = Chain::with_natives(broken_natives());
+        succeeded(&chain.publish(0, "probe", &[PROBE, HELPER]));
+        let (status, gas) = fail(&mut chain, &probe("unique"), vec![], None);
+        let expected = StatusCode::UNKNOWN_INVARIANT_VIOLATION_ERROR.number();
+        assert_eq!(status, ExecutionStatus::MiscellaneousError(expected));
+        used.push(gas);
+        let tx = chain.call(2, &probe("bump"), vec![bytes(&10u64)]);
+        succeeded(&chain.run(tx));
+        assert_eq!(counter(&chain), 10, "the node goes on");
+    }
+    assert!(used[0] > 2 && used[0] == used[1], "{used:?}");
+    let mut chain = chain_with_probe();
+    let tx = chain.call(1, &probe("unique"), vec![]);
+    succeeded(&chain.run(tx));
 }

@@ -7,6 +7,7 @@ module probe::probe {
     use aptos_framework::event;
     use aptos_framework::object::Object;
     use aptos_framework::table::{Self, Table};
+    use aptos_framework::transaction_context;
     use noema::inference;
     use noema::model::Model;
 
@@ -104,6 +105,12 @@ module probe::probe {
         assert!(signer::address_of(a) != signer::address_of(b), 1);
         let counter = borrow_global_mut<Counter>(@probe);
         counter.value = counter.value + 1000;
+    }
+
+    /// Changes state, then calls a native that a test may break.
+    public entry fun unique(who: &signer) acquires Counter {
+        bump(who, 1);
+        transaction_context::generate_auid_address();
     }
 
     fun private_function() {}

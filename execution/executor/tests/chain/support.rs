@@ -6,8 +6,8 @@ use std::sync::{Arc, LazyLock};
 use noema_compiler::{CompiledProgram, Options, SourcePackage, compile_sources};
 use noema_crypto::Ed25519KeyPair;
 use noema_execution_api::{
-    BlockContext, BlockExecutor, BlockOutput, ExecutionBlock, GasSchedule, MemoryState, StateView, TransactionOutput,
-    TransactionResult,
+    BlockContext, BlockExecutor, BlockOutput, ExecutionBlock, GasSchedule, MemoryState, NativeTable, StateView,
+    TransactionOutput, TransactionResult,
 };
 use noema_executor::{EngineAnswers, MoveTransactionVm, SequentialExecutor, TransactionCosts, VerifiedSignatures};
 use noema_framework::{
@@ -200,7 +200,11 @@ pub(crate) struct Chain {
 
 impl Chain {
     pub(crate) fn new() -> Self {
-        let vm = Vm::new(noema_framework::natives(), GasSchedule::default(), VmLimits::default());
+        Self::with_natives(noema_framework::natives())
+    }
+
+    pub(crate) fn with_natives(natives: NativeTable) -> Self {
+        let vm = Vm::new(natives, GasSchedule::default(), VmLimits::default());
         let signatures = Arc::new(VerifiedSignatures::new());
         let vm = Arc::new(MoveTransactionVm::new(Arc::new(vm), TransactionCosts::default(), signatures));
         let engine = Arc::new(CountingEngine::default());
