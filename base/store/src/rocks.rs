@@ -61,8 +61,7 @@ impl RocksStore {
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let mut names: Vec<&str> = columns.iter().map(|column| column.0).collect();
         names.extend(present.iter().map(String::as_str).filter(|name| !columns.iter().any(|column| column.0 == *name)));
-        let families =
-            names.into_iter().map(|name| ColumnFamilyDescriptor::new(name, column_options(&cache, options)));
+        let families = names.into_iter().map(|name| ColumnFamilyDescriptor::new(name, column_options(&cache, options)));
         let database = DB::open_cf_descriptors(&database_options, path, families).map_err(error)?;
         Ok(Self { database, path: path.to_owned() })
     }

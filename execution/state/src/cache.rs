@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use noema_types::{StateKey, Version};
 
-use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX};
+use crate::limits::{CACHE_BYTES_MAX, CACHE_ENTRIES_MAX, CACHE_KEY_BYTES_MAX};
+
+/// Bytes an entry is counted with beyond its key and value.
+const ENTRY_OVERHEAD_BYTES: usize = 128;
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -35,7 +38,11 @@ impl ValueCache {
 
     /// Notes the newest value of `key`, which holds since `since`.
     pub(crate) fn put(&mut self, key: StateKey, since: Version, value: Option<Bytes>) {
-        let bytes = value.as_ref().map_or(0, Bytes::len);
+        let key_bytes = key_bytes(&key);
+        if key_bytes > CACHE_KEY_BYTES_MAX {
+            return self.forget(&key);
+        }
+        let bytes = ENTRY_OVERHEAD_BYTES + key_bytes + value.as_ref().map_or(0, Bytes::len);
         if self.young.len() >= CACHE_ENTRIES_MAX || self.young_bytes.saturating_add(bytes) > CACHE_BYTES_MAX {
             self.old = std::mem::take(&mut self.young);
             self.young_bytes = 0;
@@ -43,6 +50,22 @@ impl ValueCache {
         // A key that is overwritten counts twice: the generation only ends a little sooner.
         self.young_bytes = self.young_bytes.saturating_add(bytes);
         self.young.insert(key, Entry { since, value });
+    }
+}
+
+impl ValueCache {
+    /// A key that is not kept must not leave an older value of itself behind.
+    fn forget(&mut self, key: &StateKey) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+}
+
+/// Bytes of the part of a key that its author chooses freely.
+fn key_bytes(key: &StateKey) -> usize {
+    match key {
+        StateKey::TableItem { key, .. } => key.len(),
+        StateKey::Module(_) | StateKey::Resource { .. } => 0,
     }
 }
 

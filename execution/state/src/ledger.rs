@@ -1,18 +1,20 @@
 //! Reads transactions, events and blocks.
+//!
+//! A block that is being committed is on disk a moment before it is the latest: until then its transactions are not
+//! shown.
 
 use noema_store::{Column, Direction, Range};
 use noema_types::{Address, Event, EventKey, Hash, Height, Transaction, TransactionInfo, Version, WriteSet};
 use serde::de::DeserializeOwned;
 
+use crate::StateDbError;
 use crate::commit::CommittedBlock;
 use crate::db::StateDb;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::schema::{
-    BLOCKS, EVENTS, EVENTS_BY_KEY, HEIGHTS_BY_VERSION, TRANSACTIONS, VERSIONS_BY_ACCOUNT, VERSIONS_BY_HASH,
-    WRITE_SETS, account_sequence_key, damaged, decode, event_key, event_prefix, number, read_event_place,
-    read_number,
+    BLOCKS, EVENTS, EVENTS_BY_KEY, HEIGHTS_BY_VERSION, TRANSACTIONS, VERSIONS_BY_ACCOUNT, VERSIONS_BY_HASH, WRITE_SETS,
+    account_sequence_key, damaged, decode, event_key, event_prefix, number, read_event_place, read_number,
 };
-use crate::StateDbError;
 
 /// A transaction as it is in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +99,9 @@ impl StateDb {
     ) -> Result<Vec<Version>, StateDbError> {
         let first = start.map_or_else(|| account.0.to_vec(), |start| account_sequence_key(account, start));
         let places = self.page(VERSIONS_BY_ACCOUNT, &account.0, first, start.is_some(), limit)?;
-        places.iter().map(|place| read_number("version", place).map(Version)).collect()
+        let versions = places.iter().map(|place| read_number("version", place).map(Version));
+        let latest = self.latest_version();
+        versions.filter(|version| version.as_ref().map_or(true, |version| Some(*version) <= latest)).collect()
     }
 
     /// Up to `limit` events of a handle and their versions, ascending: from sequence number `start` on, or without it
@@ -114,16 +118,20 @@ impl StateDb {
         let prefix = event_prefix(key);
         let first = start.map_or_else(|| prefix.clone(), |start| event_key(key, start));
         let places = self.page(EVENTS_BY_KEY, &prefix, first, start.is_some(), limit)?;
+        let latest = self.latest_version();
         let event = |place: &bytes::Bytes| {
             let (version, position) = read_event_place(place)?;
+            if Some(version) > latest {
+                return Ok(None);
+            }
             let mut events: Vec<Event> = self.read(EVENTS, "events", version)?;
             let position = usize::try_from(position).unwrap_or(usize::MAX);
             if position >= events.len() {
                 return Err(damaged(format!("no event {position} at version {version}")));
             }
-            Ok((version, events.swap_remove(position)))
+            Ok(Some((version, events.swap_remove(position))))
         };
-        places.iter().map(event).collect()
+        places.iter().map(event).filter_map(Result::transpose).collect()
     }
 
     /// The block at `height`.
@@ -167,7 +175,6 @@ impl StateDb {
     fn place(&self, column: Column, key: &[u8]) -> Result<Option<Version>, StateDbError> {
         let place = self.shared.store.get(column, key)?;
         let version = place.map(|place| read_number("version", &place)).transpose()?.map(Version);
-        // A block that is being committed is on disk a moment before it is the latest.
         Ok(version.filter(|version| self.latest_version().is_some_and(|latest| *version <= latest)))
     }
 

@@ -13,3 +13,5 @@ pub const PAGE_ITEMS_MAX: usize = 10_000;
 pub const STORED_DEPTH_MAX: usize = 64;
 
 const _: () = assert!(STORED_DEPTH_MAX > noema_types::limits::BCS_DEPTH_MAX);
+/// Bytes of a table key that the cache keeps, at most: anybody may ask for any key.
+pub const CACHE_KEY_BYTES_MAX: usize = 1_024;

@@ -186,8 +186,11 @@ mod tests {
             value_key(&item(&[]), Version(1)),
         ];
         places.sort();
-        let split: Vec<_> =
-            places.iter().map(|place| split_value_key(place).unwrap()).map(|(prefix, v)| (prefix.to_vec(), v)).collect();
+        let split: Vec<_> = places
+            .iter()
+            .map(|place| split_value_key(place).unwrap())
+            .map(|(prefix, v)| (prefix.to_vec(), v))
+            .collect();
         let of_one: Vec<_> = split.iter().map(|(prefix, _)| *prefix == item(&[1])).collect();
         assert_eq!(of_one, [false, true, true, true, false, false], "the versions of one key lie together");
         assert_eq!(split[1..4].iter().map(|(_, version)| version.0).collect::<Vec<_>>(), [u64::MAX, 7, 0]);

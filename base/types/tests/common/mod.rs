@@ -1,5 +1,7 @@
 //! Seeded samples of every wire and storage type, for round trips, frozen formats and mutation.
 
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
 use bytes::Bytes;
 use noema_types::*;
 

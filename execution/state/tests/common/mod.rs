@@ -1,5 +1,7 @@
 //! Blocks for tests: small key spaces, so that keys are written, removed and written again.
 
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,8 +28,9 @@ pub fn key(number: u8) -> StateKey {
     let address = Address::from_u8(number / 4 % 4);
     match number % 4 {
         0 => StateKey::Module(format!("{address}::m{}", number / 16).parse().unwrap()),
-        1 | 2 => {
-            StateKey::Resource { address, tag: format!("0x1::m::R{}<vector<u8>>", number / 16).parse().unwrap() }
+        kind @ (1 | 2) => {
+            let name = if kind == 1 { "R" } else { "S" };
+            StateKey::Resource { address, tag: format!("0x1::m::{name}{}<vector<u8>>", number / 16).parse().unwrap() }
         }
         _ => StateKey::TableItem { handle: address, key: vec![0; usize::from(number / 16)] },
     }
