@@ -1,5 +1,7 @@
 //! Single and batch checks accept the same signatures, the awkward ones included.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 use noema_crypto::{Ed25519Item, Ed25519KeyPair, verify_ed25519, verify_ed25519_batch};
 use noema_types::{Ed25519PublicKey, Ed25519Signature};
 use proptest::prelude::*;

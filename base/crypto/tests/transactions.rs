@@ -1,5 +1,7 @@
 //! Every way to sign a transaction: the good passes, each damaged one gives its own error.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 use noema_crypto::{
     AuthError, Ed25519KeyPair, Secp256k1KeyPair, verify_secp256k1, verify_transaction, verify_transactions,
 };

@@ -1,5 +1,7 @@
 //! One test body over every store: each must agree with a map, and with the contract's words.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 use std::collections::BTreeMap;
 
 use noema_store::{

@@ -6,6 +6,7 @@ use crate::{Address, Epoch, Event, ExecutionStatus, Gas, Hash, Height, Round, Si
 
 /// A transaction of any kind. The order of variants is the storage and hash format.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are users' transactions: a box would cost each of them")]
 pub enum Transaction {
     /// Signed by a user. First, so that its hash is the one clients compute.
     User(SignedTransaction),

@@ -1,5 +1,7 @@
 //! Wire and storage formats stay what they are, and hold against bytes from anywhere.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 mod common;
 
 use std::fmt::Debug;

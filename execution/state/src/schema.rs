@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn newer_versions_come_first_and_keys_do_not_mix() {
         let item = |key: &[u8]| value_prefix(&StateKey::TableItem { handle: Address::ONE, key: key.to_vec() });
-        let mut places = vec![
+        let mut places = [
             value_key(&item(&[1]), Version(0)),
             value_key(&item(&[1]), Version(u64::MAX)),
             value_key(&item(&[1]), Version(7)),

@@ -1,5 +1,7 @@
 //! A process that commits blocks is killed again and again: nothing it acknowledged is lost, nothing is there twice.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Write};
@@ -25,7 +27,7 @@ fn open(folder: &Path) -> StateDb {
 
 /// The block at a height: the same in every process.
 fn block_at(height: u64) -> BlockCommit {
-    let change = |number: u64| ((number * 7 % 48) as u8, (number % 3 != 0).then(|| vec![number as u8; 200]));
+    let change = |number: u64| ((number * 7 % 48) as u8, (!number.is_multiple_of(3)).then(|| vec![number as u8; 200]));
     let plan = (0..3).map(|part| (0..4).map(|number| change(height + part * 5 + number)).collect()).collect();
     block(height, height * 3, &plan)
 }
@@ -33,6 +35,7 @@ fn block_at(height: u64) -> BlockCommit {
 #[test]
 #[ignore = "the other test starts it, and kills it"]
 fn child() {
+    #[allow(clippy::disallowed_methods, reason = "the parent passes the folder so; nothing deterministic reads it")]
     let Some(folder) = std::env::var_os(FOLDER) else { return };
     let db = open(Path::new(&folder));
     loop {

@@ -1,5 +1,7 @@
 //! Committing, refusing, recovering, and reading the ledger back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
 mod common;
 
 use std::sync::Arc;
