@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use noema_bytecode::Metadata;
 use noema_execution_api::module_metadata::MODULE_METADATA_KEY;
 
-use crate::diagnostics::{Diagnostic, Diagnostics, codes};
+use crate::diagnostics::{Diagnostic, Diagnostics, Files, codes};
 use crate::emit::{Link, emit_module, emit_script};
 use crate::expand::ast::{ModuleIdent, Program};
 use crate::lower::{Codes, Op, acquires, lower};
@@ -17,6 +17,7 @@ use super::{CompiledScriptUnit, CompiledUnit, verify};
 /// Compiles a program; `None` after errors.
 pub(super) fn compile(
     program: &Program,
+    files: &Files,
     diagnostics: &mut Diagnostics,
 ) -> Option<(Vec<CompiledUnit>, Vec<CompiledScriptUnit>)> {
     let mut globals = collect(program, diagnostics);
@@ -28,7 +29,7 @@ pub(super) fn compile(
     let acquired = acquires(&globals, &codes);
     check_acquires(&globals, &acquired, diagnostics);
     let package_callers = package_callers(&globals, &codes);
-    let link = Link { globals: &globals, codes: &codes, acquires: &acquired, package_callers: &package_callers };
+    let link = Link { globals: &globals, files, codes: &codes, acquires: &acquired, package_callers: &package_callers };
     let mut modules = Vec::new();
     let mut scripts = Vec::new();
     for position in 0..globals.modules.len() {

@@ -142,7 +142,7 @@ fn compile_units(
 ) -> Result<CompiledProgram, CompileFailure> {
     let program = expand(packages, options.test, &mut diagnostics);
     let test_plan = options.test.then(|| TestPlan::new(&program, &mut diagnostics));
-    match link::compile(&program, &mut diagnostics) {
+    match link::compile(&program, &files, &mut diagnostics) {
         Some((modules, scripts)) if !diagnostics.has_errors() => {
             Ok(CompiledProgram { modules, scripts, test_plan, files, warnings: diagnostics })
         }

@@ -124,3 +124,61 @@ fn deep_nesting_does_not_exhaust_the_stack() {
     let deep = format!("fun f(): u64 {{ {}1{} }}", "(1 + ".repeat(90), ")".repeat(90));
     assert!(compile(&deep).is_ok());
 }
+
+#[test]
+fn error_constants_become_codes_that_name_them() {
+    let text = "#[error] const EFull: vector<u8> = b\"no room\";\n#[error(code = 9)] const EBad: u64 = 1;\n\
+        fun f(c: bool) { assert!(c, EFull); abort EBad }";
+    let program = compile(text).unwrap();
+    let module = &program.modules.iter().find(|unit| unit.is_target).unwrap().module;
+    let codes: Vec<u64> = module.function_defs[0]
+        .code
+        .as_ref()
+        .unwrap()
+        .code
+        .iter()
+        .filter_map(|one| match one {
+            noema_bytecode::Bytecode::LdU64(code) => Some(*code),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(codes.iter().map(|code| code >> 48).collect::<Vec<_>>(), [0xC0FF, 0xC009]);
+    for (code, name, value) in [(codes[0], "EFull", &b"\x07no room"[..]), (codes[1], "EBad", &1u64.to_le_bytes()[..])] {
+        assert_eq!(code >> 32 & 0xFFFF, 4, "the line");
+        assert_eq!(module.identifiers[(code >> 16 & 0xFFFF) as usize].as_str(), name);
+        assert_eq!(module.constants[(code & 0xFFFF) as usize].data, value);
+    }
+}
+
+/// Whatever the text, there are messages or binaries, and never a fault of the compiler itself.
+mod fuzz {
+    use proptest::prelude::*;
+
+    fn words() -> Vec<String> {
+        let mut words = Vec::new();
+        for text in include_str!("tests/semantics.txt").split_inclusive(|c: char| !c.is_alphanumeric() && c != '_') {
+            let (word, mark) = text.split_at(text.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '_').len());
+            words.extend([word, mark].into_iter().filter(|part| !part.is_empty()).map(str::to_owned));
+        }
+        words
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn mutated_programs(case in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), with in any::<prop::sample::Index>()) {
+            let cases: Vec<&str> = include_str!("tests/semantics.txt").split("=== ").skip(1).collect();
+            let text = cases[case.index(cases.len())].split_once('\n').map_or("", |(_, text)| text);
+            let spots: Vec<usize> = text.char_indices().filter(|(_, c)| !c.is_whitespace()).map(|(at, _)| at).collect();
+            let spot = spots[at.index(spots.len())];
+            let words = words();
+            let mut mutated = text.to_owned();
+            let end = spot + mutated[spot..].chars().next().map_or(0, char::len_utf8);
+            mutated.replace_range(spot..end, &words[with.index(words.len())]);
+            if let Err(failure) = super::compile(&mutated) {
+                prop_assert!(!failure.diagnostics.iter().any(|one| one.code.as_str() == "E9901"), "{}", failure);
+            }
+        }
+    }
+}

@@ -6,10 +6,10 @@ use noema_bytecode::limits::{BYTECODE_COUNT_MAX, LOCALS_MAX};
 use noema_bytecode::{Bytecode, CodeOffset, CodeUnit, VariantJumpTable, VariantJumpTableIndex};
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Span, Symbol, codes};
-use crate::lower::{Code, Label, Op, VecOp};
+use crate::lower::{Code, Label, Op, VecOp, constant_bytes};
 use crate::name::FunInfo;
 use crate::parse::ast::BinaryOp;
-use crate::typing::{Builtin, DataId, Int, Ty, Usage};
+use crate::typing::{Builtin, ConstId, DataId, Int, Ty, Usage};
 
 use super::source_map::FunctionMap;
 use super::tables::Tables;
@@ -63,12 +63,26 @@ pub(super) fn emit(
                 unit.jump_tables.push(VariantJumpTable { head_enum: tables.enum_of(*data), targets });
                 Bytecode::VariantSwitch(table)
             }
+            Op::LdErrorCode(id) => Bytecode::LdU64(error_code(tables, *id, ins.span)),
             op => instruction(tables, op),
         };
         unit.code.push(bytecode);
         spans.push(ins.span);
     }
     (unit, map(function, code, spans))
+}
+
+/// `0xC0kk_LLLL_IIII_CCCC`: the attribute's code or FF, the line, the positions of the constant's name and value.
+fn error_code(tables: &mut Tables<'_>, id: ConstId, span: Span) -> u64 {
+    let info = tables.globals.constant(id);
+    let kind = info.attributes.error.and_then(|error| error.code).unwrap_or(0xFF);
+    let line = u16::try_from(tables.files.line_column(span.file, span.start).0).unwrap_or(u16::MAX);
+    let name = tables.identifier(&info.name.value).0;
+    let value = match &info.value {
+        Some(value) => tables.constant(&info.ty, &constant_bytes(value, &info.ty)).0,
+        None => u16::MAX,
+    };
+    0xC0 << 56 | u64::from(kind) << 48 | u64::from(line) << 32 | u64::from(name) << 16 | u64::from(value)
 }
 
 /// The map of a function without code.
@@ -173,7 +187,9 @@ fn instruction(tables: &mut Tables<'_>, op: &Op) -> Bytecode {
                 VecOp::Swap => Bytecode::VecSwap(signature),
             }
         }
-        Op::Branch(_) | Op::BrTrue(_) | Op::BrFalse(_) | Op::Switch(..) | Op::Label(_) => Bytecode::Nop,
+        Op::Branch(_) | Op::BrTrue(_) | Op::BrFalse(_) | Op::Switch(..) | Op::Label(_) | Op::LdErrorCode(_) => {
+            Bytecode::Nop
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use noema_bytecode::{
 };
 use noema_types::{Identifier, ModuleId};
 
-use crate::diagnostics::{Diagnostic, Diagnostics, codes};
+use crate::diagnostics::{Diagnostic, Diagnostics, Files, codes};
 use crate::expand::ast::ModuleIdent;
 use crate::lower::{Codes, vector_instruction};
 use crate::name::{DataKind, FieldInfo, FunInfo, FunKind, Globals, Vis};
@@ -24,6 +24,8 @@ const HIDDEN_FIELD: &str = "dummy_field";
 /// What emitting a module takes from the whole program.
 pub(crate) struct Link<'a> {
     pub(crate) globals: &'a Globals,
+    /// The sources, for line numbers in abort codes.
+    pub(crate) files: &'a Files,
     pub(crate) codes: &'a Codes,
     /// The structs each function acquires.
     pub(crate) acquires: &'a BTreeMap<FunId, BTreeSet<DataId>>,
@@ -34,7 +36,7 @@ pub(crate) struct Link<'a> {
 /// Emits a module. Its metadata table is empty.
 pub(crate) fn emit_module(link: &Link<'_>, id: ModId, diagnostics: &mut Diagnostics) -> (CompiledModule, SourceMap) {
     let info = link.globals.module(id);
-    let mut tables = Tables::new(link.globals);
+    let mut tables = Tables::new(link.globals, link.files);
     let mut module = empty(&info.ident);
     module.self_module_handle = tables.module_handle(&info.ident);
     number_datatypes(link.globals, id, &mut tables);
@@ -71,7 +73,7 @@ pub(crate) fn emit_script(
     let info = link.globals.module(id);
     let function = *info.functions.first()?;
     let function_info = link.globals.function(function);
-    let mut tables = Tables::new(link.globals);
+    let mut tables = Tables::new(link.globals, link.files);
     let ident = tables.self_ident(id);
     let mut module = empty(&ident);
     let params: Vec<_> = function_info.params.iter().map(|(_, ty)| ty.clone()).collect();

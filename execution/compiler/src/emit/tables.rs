@@ -13,6 +13,7 @@ use noema_bytecode::{
 };
 use noema_types::{Address, Identifier};
 
+use crate::diagnostics::Files;
 use crate::expand::ast::ModuleIdent;
 use crate::name::Globals;
 use crate::typing::{DataId, FunId, Int, ModId, Ty};
@@ -51,6 +52,7 @@ impl<T: Clone + Ord> Interned<T> {
 #[derive(Debug)]
 pub(super) struct Tables<'a> {
     pub(super) globals: &'a Globals,
+    pub(super) files: &'a Files,
     /// Whether a table is full.
     pub(super) overflow: bool,
     identifiers: Interned<Identifier>,
@@ -75,9 +77,10 @@ pub(super) struct Tables<'a> {
 }
 
 impl<'a> Tables<'a> {
-    pub(super) fn new(globals: &'a Globals) -> Self {
+    pub(super) fn new(globals: &'a Globals, files: &'a Files) -> Self {
         Self {
             globals,
+            files,
             overflow: false,
             identifiers: Interned::default(),
             addresses: Interned::default(),

@@ -323,6 +323,7 @@ impl<'a> Lower<'a> {
                     self.literal(value, &info.ty, span);
                 }
             }
+            ExpKind::ErrorCode(id) => self.emit(Op::LdErrorCode(*id), span),
             ExpKind::Local(local, usage) => {
                 let slot = self.slot(*local);
                 self.emit(Op::Load(slot, *usage), span);
@@ -476,6 +477,7 @@ pub(super) fn branches(globals: &Globals, exp: &Exp) -> bool {
     match &exp.kind {
         ExpKind::Value(_)
         | ExpKind::Const(_)
+        | ExpKind::ErrorCode(_)
         | ExpKind::Local(..)
         | ExpKind::BorrowLocal(..)
         | ExpKind::Lambda(_)

@@ -281,7 +281,7 @@ impl Flow<'_> {
             Op::WriteRef => (2, vec![]),
             Op::Freeze | Op::BorrowField(..) => (1, vec![true]),
             Op::Binary(_) => (2, vec![false]),
-            Op::LdBool(_) | Op::LdInt(..) | Op::LdConst(..) => (0, vec![false]),
+            Op::LdBool(_) | Op::LdInt(..) | Op::LdConst(..) | Op::LdErrorCode(_) => (0, vec![false]),
             Op::Load(slot, _) => (0, vec![self.is_ref[*slot]]),
             Op::BorrowLocal(..) => (0, vec![true]),
             Op::Call(function, args) => {

@@ -4,7 +4,7 @@ use noema_types::U256;
 
 use crate::diagnostics::{Span, Symbol};
 use crate::parse::ast::BinaryOp;
-use crate::typing::{Builtin, DataId, FunId, Int, Ty, Usage};
+use crate::typing::{Builtin, ConstId, DataId, FunId, Int, Ty, Usage};
 
 /// A local of the emitted function.
 pub(crate) type Slot = usize;
@@ -39,6 +39,8 @@ pub(crate) enum Op {
     Cast(Int),
     LdBool(bool),
     LdInt(Int, U256),
+    /// The abort code that names an `#[error]` constant.
+    LdErrorCode(ConstId),
     /// A constant of the pool: type and BCS.
     LdConst(Ty, Vec<u8>),
     Load(Slot, Usage),

@@ -16,7 +16,7 @@ mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use exp::vector_instruction;
+pub(crate) use exp::{constant_bytes, vector_instruction};
 pub(crate) use ir::{Code, Label, Op, VecOp};
 
 use crate::diagnostics::Diagnostics;

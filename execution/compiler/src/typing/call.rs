@@ -305,8 +305,8 @@ impl Checker<'_> {
         };
         if let Some(module) = module {
             let functions = self.globals.module(module).functions.iter().map(|id| self.globals.function(*id));
-            let methods = functions
-                .filter(|info| info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == head));
+            let methods =
+                functions.filter(|info| info.params.first().is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == head));
             if let Some(near) = closest(&method.value, methods.map(|info| info.name.value.as_str())) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             }

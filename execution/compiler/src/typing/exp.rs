@@ -570,23 +570,15 @@ impl Checker<'_> {
         Exp::new(ExpKind::Assert(Box::new(condition), Box::new(code)), Ty::unit(), span)
     }
 
-    /// An abort code: a u64; messages of `#[error]` constants need clever codes.
+    /// An abort code: a u64. An `#[error]` constant of any type becomes a code that names it.
     fn abort_code(&mut self, code: &ast::Exp) -> Exp {
         let checked = self.exp(code, Some(&Ty::u64()));
-        if let ExpKind::Const(id) = checked.kind
-            && let Some(error) = self.globals.constant(id).attributes.error
-        {
-            let ty = self.infer.shallow(&checked.ty);
-            if ty != Ty::u64() {
-                self.push(
-                    Diagnostic::new(codes::NOT_COMPILED_YET, code.span, "messages as abort codes are not compiled yet")
-                        .secondary(error.span, "declared here")
-                        .help("give the constant the type u64"),
-                );
-                return Exp::error(code.span);
+        match checked.kind {
+            ExpKind::Const(id) if self.globals.constant(id).attributes.error.is_some() => {
+                Exp::new(ExpKind::ErrorCode(id), Ty::u64(), code.span)
             }
+            _ => self.coerce(checked, &Ty::u64(), "the abort code"),
         }
-        self.coerce(checked, &Ty::u64(), "the abort code")
     }
 
     /// Where an assignment goes and, if it is known before the value, the type.

@@ -99,6 +99,8 @@ pub enum ExpKind {
     Value(Value),
     /// A constant.
     Const(ConstId),
+    /// The abort code that names an `#[error]` constant.
+    ErrorCode(ConstId),
     /// Reads a local.
     Local(LocalId, Usage),
     /// Calls a function.
@@ -310,6 +312,7 @@ impl Exp {
         match &mut self.kind {
             ExpKind::Value(_)
             | ExpKind::Const(_)
+            | ExpKind::ErrorCode(_)
             | ExpKind::Local(..)
             | ExpKind::Continue(_)
             | ExpKind::BorrowLocal(..)
