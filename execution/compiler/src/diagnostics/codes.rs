@@ -105,7 +105,6 @@ codes! {
     UNBOUND_FIELD "E0409" "The type has no such field.";
     UNBOUND_METHOD "E0410" "The type has no such method.";
     UNUSED_LOCAL "W0401" "A local or parameter is never used.";
-    UNUSED_USE "W0402" "A use declaration brings in a name that is never used.";
 
     TYPE_MISMATCH "E0501" "An expression has another type than the place it stands in wants.";
     CANNOT_INFER "E0502" "A type could not be inferred and must be written.";
