@@ -27,6 +27,11 @@ pub const GAS_AMOUNT_MIN: u64 = 2;
 /// Gas that a view function may use.
 pub const VIEW_GAS_MAX: Gas = Gas(2_000_000);
 
+/// Bytes of keys and values that one transaction may write.
+pub const WRITE_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Bytes of events that one transaction may emit.
+pub const EVENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 /// Modules that one transaction may publish.
 pub const PUBLISHED_MODULES_MAX: usize = 64;
 

@@ -25,11 +25,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use noema_execution_api::{
-    AnswerSource, BlockContext, DiscardReason, GasMeter, GasSchedule, InferenceUse, InternalGas, NoAnswers, Outcome,
-    StateView, StatusCode, TransactionContext, TransactionOutput, TransactionVm, VmFault,
+    AnswerSource, BlockContext, ChangeSummary, DiscardReason, GasMeter, GasSchedule, InferenceUse, InternalGas,
+    NoAnswers, Outcome, StateView, StatusCode, TransactionContext, TransactionOutput, TransactionVm, VmFault,
 };
 use noema_types::{
-    Address, BlockMetadata, ExecutionStatus, Gas, Genesis, Height, Identifier, ModuleId, SignedTransaction, Transaction,
+    Address, BlockMetadata, Event, ExecutionStatus, Gas, Genesis, Height, Identifier, ModuleId, SignedTransaction,
+    Transaction,
 };
 use noema_vm::{ExecError, Session, Vm, VmError};
 use serde::Serialize;
@@ -37,6 +38,7 @@ use serde::Serialize;
 pub use simulate::{SimulateError, Simulation, SimulationOptions};
 pub use view::{ViewError, ViewOutput};
 
+use crate::limits::{EVENT_BYTES_MAX, WRITE_BYTES_MAX};
 use crate::sequential::panic_text;
 use crate::signatures::SignatureCheck;
 use crate::validation::{Signatures, TransactionCosts, Validated, prologue_reason, validate};
@@ -95,7 +97,30 @@ fn out_of_gas() -> ExecError {
     VmError::new(StatusCode::OUT_OF_GAS, "the transaction's changes cost more than the gas left").into()
 }
 
+/// What a transaction leaves must fit the ledger's records, whatever gas it can pay for.
+fn check_output(summary: &ChangeSummary, events: &[Event]) -> Result<(), ExecError> {
+    let over = |status, what: &str, bytes, limit| {
+        Err(VmError::new(status, format!("{what} have {bytes} bytes, over the limit of {limit}")).into())
+    };
+    if summary.write_bytes > WRITE_BYTES_MAX {
+        return over(StatusCode::STORAGE_WRITE_LIMIT_REACHED, "changes", summary.write_bytes, WRITE_BYTES_MAX);
+    }
+    let size = |event| bcs::serialized_size(event).expect("events always serialise") as u64;
+    let bytes = events.iter().fold(0_u64, |sum, event| sum.saturating_add(size(event)));
+    if bytes > EVENT_BYTES_MAX {
+        return over(StatusCode::IO_LIMIT_REACHED, "events", bytes, EVENT_BYTES_MAX);
+    }
+    Ok(())
+}
+
 impl MoveTransactionVm {
+    /// Gas that a transaction costs for its bytes and signatures alone.
+    #[must_use]
+    pub fn intrinsic_gas(&self, transaction: &SignedTransaction) -> Gas {
+        let signatures = transaction.authenticator.signature_count();
+        self.schedule().to_units(self.costs.intrinsic(transaction.size(), signatures))
+    }
+
     /// Runs transactions on `vm`, at these costs.
     #[must_use]
     pub fn new(vm: Arc<Vm>, costs: TransactionCosts, signatures: Arc<dyn SignatureCheck>) -> Self {
@@ -325,7 +350,9 @@ impl UserRun<'_> {
         if let Some(request) = session.take_publish_request() {
             publish::publish(session, request, &self.vm.costs, gas)?;
         }
-        let io = self.vm.schedule().changes(&session.change_summary()?);
+        let summary = session.change_summary()?;
+        check_output(&summary, session.events())?;
+        let io = self.vm.schedule().changes(&summary);
         gas.charge(io).map_err(|_| out_of_gas())?;
         Ok(io)
     }

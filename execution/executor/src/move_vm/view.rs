@@ -28,7 +28,7 @@ pub enum ViewError {
     #[error("{status}: {message}")]
     Failed {
         /// How it ended.
-        status: ExecutionStatus,
+        status: Box<ExecutionStatus>,
         /// What is wrong.
         message: String,
     },
@@ -90,7 +90,7 @@ impl MoveTransactionVm {
             Err(ExecError::Pending(job)) => Ok(Err(job)),
             Err(ExecError::Fault(fault)) => Err(ViewError::Fault(fault.into())),
             Err(ExecError::Program(failure)) => {
-                let status = status::kept(&failure, &mut session);
+                let status = Box::new(status::kept(&failure, &mut session));
                 Err(ViewError::Failed { status, message: failure.to_string() })
             }
         }

@@ -125,7 +125,14 @@ pub(crate) fn genesis() -> Genesis {
 /// Answers every job with its prompt turned around, and counts the jobs it runs.
 #[derive(Debug, Default)]
 pub(crate) struct CountingEngine {
-    jobs: Mutex<(BTreeMap<JobId, Job>, BTreeMap<JobId, Answer>, Vec<Job>)>,
+    jobs: Mutex<Jobs>,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    queued: BTreeMap<JobId, Job>,
+    answers: BTreeMap<JobId, Answer>,
+    run: Vec<Job>,
 }
 
 fn answer(job: &Job) -> Answer {
@@ -146,29 +153,29 @@ fn answer(job: &Job) -> Answer {
 
 impl CountingEngine {
     pub(crate) fn jobs(&self) -> Vec<Job> {
-        self.jobs.lock().2.clone()
+        self.jobs.lock().run.clone()
     }
 }
 
 impl Engine for CountingEngine {
     fn submit(&self, job: &Job, _class: JobClass) -> Result<JobId, EngineError> {
         assert_eq!(job.model, WEIGHTS, "the chain knows one model");
-        self.jobs.lock().0.insert(job.id(), job.clone());
+        self.jobs.lock().queued.insert(job.id(), job.clone());
         Ok(job.id())
     }
 
     fn poll(&self, id: JobId) -> Poll {
         let jobs = self.jobs.lock();
-        match jobs.1.get(&id) {
+        match jobs.answers.get(&id) {
             Some(answer) => Poll::Ready(answer.clone()),
-            None if jobs.0.contains_key(&id) => Poll::Pending,
+            None if jobs.queued.contains_key(&id) => Poll::Pending,
             None => Poll::Unknown,
         }
     }
 
     fn wait(&self, id: JobId) -> Result<Answer, EngineError> {
         let mut jobs = self.jobs.lock();
-        let (queued, answers, run) = &mut *jobs;
+        let Jobs { queued, answers, run } = &mut *jobs;
         for (id, job) in std::mem::take(queued) {
             answers.entry(id).or_insert_with(|| {
                 run.push(job.clone());
@@ -183,7 +190,7 @@ impl Engine for CountingEngine {
     }
 
     fn jobs_run(&self) -> u64 {
-        self.jobs.lock().2.len() as u64
+        self.jobs.lock().run.len() as u64
     }
 }
 
