@@ -266,12 +266,7 @@ module aptos_framework::coin {
         burn(coin, burn_cap);
     }
 
-    public entry fun freeze_coin_store<CoinType>(account: &signer) {
-        let account_addr = signer::address_of(account);
-        assert_registered<CoinType>(account_addr);
-        borrow_global_mut<CoinStore<CoinType>>(account_addr).frozen = true;
-    }
-
+    /// Locks or unlocks an account's balance. Only who holds the capability may: not even the account itself.
     public fun set_frozen<CoinType>(account_addr: address, frozen: bool, _cap: &FreezeCapability<CoinType>) {
         assert_registered<CoinType>(account_addr);
         borrow_global_mut<CoinStore<CoinType>>(account_addr).frozen = frozen;

@@ -273,12 +273,24 @@ module aptos_framework::object {
     /// Gives the object at an address to `to`.
     public fun transfer_raw(owner: &signer, object: address, to: address) {
         assert!(exists<ObjectCore>(object), error::not_found(EOBJECT_DOES_NOT_EXIST));
-        assert!(
-            borrow_global<ObjectCore>(object).allow_ungated_transfer,
-            error::permission_denied(ENO_UNGATED_TRANSFERS)
-        );
-        assert!(owns_address(object, signer::address_of(owner)), error::permission_denied(ENOT_OBJECT_OWNER));
+        assert_may_transfer(object, signer::address_of(owner));
         transfer_unchecked(object, to);
+    }
+
+    /// An object moves freely only if it and every object above it, up to the owner, may: what lies in a locked vault is
+    /// locked too.
+    fun assert_may_transfer(object: address, owner: address) {
+        let current = object;
+        let depth = 0;
+        loop {
+            assert!(depth < MAXIMUM_OBJECT_NESTING, error::out_of_range(EMAXIMUM_NESTING));
+            assert!(exists<ObjectCore>(current), error::permission_denied(ENOT_OBJECT_OWNER));
+            let core = borrow_global<ObjectCore>(current);
+            assert!(core.allow_ungated_transfer, error::permission_denied(ENO_UNGATED_TRANSFERS));
+            if (core.owner == owner) return;
+            current = core.owner;
+            depth = depth + 1;
+        }
     }
 
     fun transfer_unchecked(object: address, to: address) {

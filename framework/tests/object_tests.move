@@ -52,6 +52,16 @@ module aptos_framework::object_tests {
     }
 
     #[test(creator = @0xA)]
+    #[expected_failure(abort_code = 0x50003, location = aptos_framework::object)]
+    fun what_lies_in_a_locked_vault_is_locked(creator: &signer) {
+        let (vault, outer) = new_hat(creator, b"outer");
+        let (_, inner) = new_hat(creator, b"inner");
+        object::transfer_to_object(creator, inner, outer);
+        object::disable_ungated_transfer(&object::generate_transfer_ref(&vault));
+        object::transfer(creator, inner, @0xA);
+    }
+
+    #[test(creator = @0xA)]
     fun objects_own_objects(creator: &signer) {
         let (_, outer) = new_hat(creator, b"outer");
         let (_, inner) = new_hat(creator, b"inner");

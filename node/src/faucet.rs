@@ -9,7 +9,7 @@ use noema_types::{
 };
 use parking_lot::Mutex;
 
-use crate::api::ApiResult;
+use crate::api::{ApiError, ApiResult};
 use crate::chain::Chain;
 use crate::genesis::LocalnetGenesis;
 use crate::producer::unix_now;
@@ -31,6 +31,8 @@ pub(crate) struct Faucet {
 impl Faucet {
     /// Amount when the request names none.
     pub(crate) const DEFAULT_AMOUNT: u64 = 100_000_000;
+    /// Amount of one request, at most.
+    const AMOUNT_MAX: u64 = 1_000_000_000_000;
 
     /// A faucet of the chain that `genesis` made.
     pub(crate) fn new(chain: Arc<Chain>, genesis: &LocalnetGenesis) -> Self {
@@ -40,6 +42,9 @@ impl Faucet {
 
     /// Submits a transaction that sends exactly `amount` to `to`, whose account it creates; waits until it is committed.
     pub(crate) fn fund(&self, to: Address, amount: u64) -> ApiResult<Hash> {
+        if amount > Self::AMOUNT_MAX {
+            return Err(ApiError::invalid_input(format!("the faucet gives at most {} at a time", Self::AMOUNT_MAX)));
+        }
         let mut next = self.next.lock();
         let view = self.chain.view_at(None)?;
         let on_chain = Chain::account(&*view, self.address)?.map_or(0, |account| account.sequence_number);
@@ -54,8 +59,12 @@ impl Faucet {
             }
         }
         drop(next);
-        self.chain.wait_committed(hash)?;
-        Ok(hash)
+        let committed = self.chain.wait_committed(hash);
+        if committed.is_err() {
+            // What was handed out may never be used: start again from the chain.
+            *self.next.lock() = None;
+        }
+        committed.map(|()| hash)
     }
 
     fn sign(&self, to: Address, amount: u64, sequence_number: u64) -> SignedTransaction {

@@ -140,6 +140,10 @@ impl SingleOrderer {
         if self.open.is_some() {
             return Vec::new();
         }
+        // A clock that jumped back must not silence the proposer until it has caught up again.
+        if self.proposed_at.is_some_and(|time| now < time) {
+            self.proposed_at = None;
+        }
         let next = self.next_proposal();
         if now < next {
             return vec![Output::WakeAt(next)];

@@ -100,6 +100,14 @@ impl Sender {
     }
 }
 
+impl Sender {
+    /// The last transaction, if it comes after `number`, which is next, and is not proposed.
+    fn last_after(&self, number: u64) -> Option<Hash> {
+        let (last, entry) = self.entries.last_key_value()?;
+        (number == self.next && *last > number && !entry.proposed).then(|| entry.transaction.hash())
+    }
+}
+
 impl Entry {
     fn place(&self, address: Address) -> Place {
         (Reverse(self.transaction.price()), self.arrival, address)
@@ -172,7 +180,11 @@ impl Mempool {
         let full = |what, count, limit| Err(Rejection::Full { what, count, limit });
         let held = sender.map_or(0, |sender| sender.entries.len());
         if held >= self.config.sender_transactions_max {
-            return full("the sender", held, self.config.sender_transactions_max);
+            // The one that all the sender's others wait for takes the place of the one that waits longest.
+            return match sender.and_then(|sender| sender.last_after(got)) {
+                Some(last) => Ok(Some(last)),
+                None => full("the sender", held, self.config.sender_transactions_max),
+            };
         }
         if self.by_hash.len() >= self.config.transactions_max {
             return full("the pool", self.by_hash.len(), self.config.transactions_max);
@@ -293,7 +305,7 @@ impl Mempool {
         if let Some(place) = sender.head(address) {
             self.heads.remove(&place);
         }
-        sender.next = sender.next.min(number);
+        sender.next = sender.next.min(number).max(sender.sequence_number);
         for (_, later) in sender.entries.range_mut(sender.next..) {
             self.proposed -= usize::from(std::mem::take(&mut later.proposed));
         }

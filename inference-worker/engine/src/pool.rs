@@ -139,9 +139,11 @@ impl Shared {
 impl State {
     fn raise(&mut self, id: JobId, class: JobClass) {
         let Some(open) = self.open.get_mut(&id) else { return };
-        if class < open.class && self.queue.remove(&(open.class, open.arrival, id)) {
+        if class < open.class {
+            if self.queue.remove(&(open.class, open.arrival, id)) {
+                self.queue.insert((class, open.arrival, id));
+            }
             open.class = class;
-            self.queue.insert((class, open.arrival, id));
         }
     }
 }

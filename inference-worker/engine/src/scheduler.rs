@@ -4,11 +4,11 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use noema_inference_api::{Answer, Job, JobId};
+use noema_inference_api::{Answer, Job, JobClass, JobId};
 use noema_models::{Compute, LoadedModel, Logits, ModelError, Step};
 use noema_types::Hash;
 
-use crate::limits::BATCH_SEQUENCES_MAX;
+use crate::limits::{BATCH_OTHERS_MAX, BATCH_SEQUENCES_MAX};
 use crate::pool::Shared;
 use crate::sequence::{Part, Sequence, Turn};
 
@@ -69,9 +69,19 @@ impl Scheduler {
             }
             self.shared.work.wait(&mut state);
         }
+        // A job's class may have risen while it ran.
+        let is_other = |id: &JobId| state.open.get(id).is_some_and(|open| open.class != JobClass::Certified);
+        let mut others = self.batch.iter().filter(|running| is_other(&running.id)).count();
         let mut jobs = Vec::new();
         while self.batch.len() + jobs.len() < BATCH_SEQUENCES_MAX {
-            let Some((_, _, id)) = state.queue.pop_first() else { break };
+            let Some(&(class, arrival, id)) = state.queue.first() else { break };
+            if class != JobClass::Certified {
+                if others >= BATCH_OTHERS_MAX {
+                    break;
+                }
+                others += 1;
+            }
+            state.queue.remove(&(class, arrival, id));
             let open = state.open.get(&id).expect("a queued job is open");
             jobs.push((id, Arc::clone(&open.job)));
         }

@@ -4,7 +4,7 @@ use noema_inference_api::{Answer, AnswerError, Generated, Job, JobKind, Stop};
 use noema_models::{KvCache, LoadedModel, Logits, ModelError, Special, Want};
 use noema_numerics::{Arithmetic, Draws, NumericsError, Sampling, micro_nats};
 
-use crate::limits::PREFILL_TOKENS_MAX;
+use crate::limits::{PREFILL_TOKENS_MAX, SCORED_TOKENS_MAX};
 
 /// A job on its way to an answer.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ struct Choice {
     options: Vec<Candidate>,
     /// The prompt has been read; the options' own tokens come now.
     is_scoring: bool,
+    /// Options that read something this turn.
+    reading: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -128,7 +130,7 @@ impl Sequence {
             }
             Work::Choose(choice) => {
                 if choice.is_scoring {
-                    return choice.options.iter_mut().filter_map(Candidate::part).collect();
+                    return choice.parts();
                 }
                 vec![prompt_part(&self.prompt, &mut choice.cache)]
             }
@@ -278,14 +280,29 @@ impl Choice {
             cache: model.model.new_cache(),
             options: choices.iter().map(candidate).collect::<Result<_, ModelError>>()?,
             is_scoring: false,
+            reading: Vec::new(),
         })
+    }
+
+    /// What the options read this turn: every position needs logits, so all of them share one bound.
+    fn parts(&mut self) -> Vec<Part<'_>> {
+        let mut left = SCORED_TOKENS_MAX;
+        let mut parts = Vec::new();
+        self.reading.clear();
+        for (index, option) in self.options.iter_mut().enumerate() {
+            if let Some(part) = option.part(left) {
+                left -= part.tokens.len();
+                self.reading.push(index);
+                parts.push(part);
+            }
+        }
+        parts
     }
 
     fn take(&mut self, logits: &[Logits], prompt: usize, arithmetic: &Arithmetic) -> Result<Option<Stop>, ModelError> {
         if self.is_scoring {
-            let reading = self.options.iter_mut().filter(|option| option.is_reading());
-            for (option, logits) in reading.zip(logits) {
-                option.score(logits, arithmetic)?;
+            for (index, logits) in self.reading.iter().zip(logits) {
+                self.options[*index].score(logits, arithmetic)?;
             }
         } else {
             if self.cache.len() < prompt {
@@ -337,11 +354,11 @@ impl Candidate {
         self.read + 1 < self.tokens.len()
     }
 
-    fn part(&mut self) -> Option<Part<'_>> {
-        if !self.is_reading() {
+    fn part(&mut self, tokens_max: usize) -> Option<Part<'_>> {
+        if !self.is_reading() || tokens_max == 0 {
             return None;
         }
-        let end = (self.read + PREFILL_TOKENS_MAX).min(self.tokens.len() - 1);
+        let end = (self.read + tokens_max).min(self.tokens.len() - 1);
         let tokens = self.tokens[self.read..end].to_vec();
         self.cache.as_mut().map(|cache| Part { tokens, cache, want: Want::All })
     }

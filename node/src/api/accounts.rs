@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::HeaderName;
+use axum::response::{IntoResponse, Response};
 use noema_execution_api::StateView;
 use noema_types::{Address, EventKey, Identifier, ModuleId, StateKey, StructTag, TypeTag};
 use serde_json::{Value, json};
@@ -11,6 +13,25 @@ use super::limits::{PAGE_DEFAULT, PAGE_MAX, STATE_PAGE_MAX};
 use super::render::{Renderer, committed_json, event_json, module_json};
 use super::{ApiError, ApiResult, ApiState, blocking};
 use crate::chain::Chain;
+
+/// Address of the native coin's fungible twin.
+const NATIVE_ASSET: Address = Address::from_u8(0xa);
+const NATIVE_COIN: &str = "0x1::aptos_coin::AptosCoin";
+/// Where the next page starts.
+const CURSOR: HeaderName = HeaderName::from_static("x-aptos-cursor");
+
+/// A page and the cursor of the next one, if there is one.
+type Paged = ([(HeaderName, String); 1], Json<Value>);
+
+fn paged(next: Option<Vec<u8>>, json: Json<Value>) -> Response {
+    match next {
+        Some(next) => {
+            let answer: Paged = ([(CURSOR, hex::encode(next))], json);
+            answer.into_response()
+        }
+        None => json.into_response(),
+    }
+}
 
 pub(super) async fn account(
     State(state): State<ApiState>,
@@ -52,17 +73,19 @@ pub(super) async fn resources(
     State(state): State<ApiState>,
     Path(address): Path<String>,
     Query(query): Query<PageQuery>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Response> {
     let address: Address = parse("address", &address)?;
     let (version, limit) = (query.version()?, query.limit(STATE_PAGE_MAX, STATE_PAGE_MAX)?);
+    let start = query.cursor()?;
     blocking(move || {
         let view = state.chain.view_at(version)?;
         let renderer = Renderer::new(&*view);
-        let resources = state.chain.resources(address, version, limit)?;
-        let list = resources
+        let page = view.resources(&address, start.as_deref(), limit)?;
+        let list = page
+            .items
             .iter()
             .map(|(tag, bytes)| json!({ "type": tag.to_string(), "data": renderer.resource(tag, bytes) }));
-        Ok(Json(list.collect()))
+        Ok(paged(page.next, Json(list.collect())))
     })
     .await
 }
@@ -87,12 +110,13 @@ pub(super) async fn modules(
     State(state): State<ApiState>,
     Path(address): Path<String>,
     Query(query): Query<PageQuery>,
-) -> ApiResult<Json<Value>> {
+) -> ApiResult<Response> {
     let address: Address = parse("address", &address)?;
     let (version, limit) = (query.version()?, query.limit(STATE_PAGE_MAX, STATE_PAGE_MAX)?);
+    let start = query.cursor()?;
     blocking(move || {
-        let modules = state.chain.modules(address, version, limit)?;
-        Ok(Json(modules.iter().map(|bytes| module_json(bytes)).collect()))
+        let page = state.chain.view_at(version)?.modules(&address, start.as_deref(), limit)?;
+        Ok(paged(page.next, Json(page.items.iter().map(|(_, bytes)| module_json(bytes)).collect())))
     })
     .await
 }
@@ -103,13 +127,26 @@ pub(super) async fn balance(
     Query(query): Query<PageQuery>,
 ) -> ApiResult<Json<u64>> {
     let address: Address = parse("address", &address)?;
-    let coin: StructTag = parse("coin type", &asset)?;
+    let coin = coin_of(&asset)?;
     let version = query.version()?;
     blocking(move || {
         let view = state.chain.view_at(version)?;
-        Ok(Json(Chain::balance(&*view, address, coin)?.unwrap_or(0)))
+        let balance = match coin {
+            Some(coin) => Chain::balance(&*view, address, coin)?,
+            None => None,
+        };
+        Ok(Json(balance.unwrap_or(0)))
     })
     .await
+}
+
+/// The coin that an asset names; none for a fungible asset that pairs no coin, of which nobody holds any here.
+fn coin_of(asset: &str) -> ApiResult<Option<StructTag>> {
+    if asset.contains("::") {
+        return Ok(Some(parse("coin type", asset)?));
+    }
+    let metadata: Address = parse("asset", asset)?;
+    Ok((metadata == NATIVE_ASSET).then(|| parse("coin type", NATIVE_COIN)).transpose()?)
 }
 
 pub(super) async fn transactions(

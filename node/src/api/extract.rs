@@ -46,6 +46,14 @@ impl PageQuery {
         self.start.as_deref().map(|text| parse("start", text)).transpose()
     }
 
+    /// The cursor asked for: opaque, as `x-aptos-cursor` gave it.
+    pub(crate) fn cursor(&self) -> ApiResult<Option<Vec<u8>>> {
+        let decode = |text: &String| hex::decode(text.strip_prefix("0x").unwrap_or(text));
+        self.start.as_ref().map(decode).transpose().map_err(|_| {
+            ApiError::invalid_input("start is no cursor; take it from the x-aptos-cursor header of the page before")
+        })
+    }
+
     /// The limit asked for: 0 is refused, more than `max` means `max`.
     pub(crate) fn limit(&self, default: u16, max: u16) -> ApiResult<usize> {
         let limit = match &self.limit {

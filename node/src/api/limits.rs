@@ -16,3 +16,7 @@ pub(crate) const WAITERS_MAX: usize = 100;
 pub(crate) const WAIT_MAX: Duration = Duration::from_millis(1_000);
 /// Gas of a view function, at most.
 pub(crate) const VIEW_GAS_MAX: u64 = 2_000_000;
+/// Views and simulations at a time, at most; further ones are refused: they may ask models and hold a thread each.
+pub(crate) const SIMULATIONS_MAX: usize = 32;
+/// Bytes of a table key in a request, at most.
+pub(crate) const TABLE_KEY_BYTES_MAX: usize = 64 * 1024;

@@ -36,11 +36,18 @@ pub(crate) struct ApiState {
     pub(crate) chain: Arc<Chain>,
     /// Waiting requests, bounded.
     pub(crate) waiters: Arc<tokio::sync::Semaphore>,
+    /// Running views and simulations, bounded.
+    pub(crate) simulations: Arc<tokio::sync::Semaphore>,
 }
 
 /// All routes of the API, under `/v1`.
 pub(crate) fn router(chain: Arc<Chain>) -> Router {
-    let state = ApiState { chain, waiters: Arc::new(tokio::sync::Semaphore::new(limits::WAITERS_MAX)) };
+    let semaphore = |permits| Arc::new(tokio::sync::Semaphore::new(permits));
+    let state = ApiState {
+        chain,
+        waiters: semaphore(limits::WAITERS_MAX),
+        simulations: semaphore(limits::SIMULATIONS_MAX),
+    };
     let routes = Router::new()
         .route("/", get(ledger::info))
         .route("/-/healthy", get(ledger::healthy))
@@ -99,6 +106,23 @@ async fn ledger_headers(State(state): State<ApiState>, request: Request, next: N
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));
     }
     response
+}
+
+/// Runs `work`, which may ask models, on a blocking thread; refuses when too many do so already. The permit is held
+/// until the work is done, even if the client goes away.
+pub(crate) async fn simulating<T: Send + 'static>(
+    state: &ApiState,
+    work: impl FnOnce() -> ApiResult<T> + Send + 'static,
+) -> ApiResult<T> {
+    let Ok(permit) = Arc::clone(&state.simulations).try_acquire_owned() else {
+        return Err(ApiError::unavailable("too many views and simulations run; try again in a moment"));
+    };
+    blocking(move || {
+        let result = work();
+        drop(permit);
+        result
+    })
+    .await
 }
 
 /// Runs `work` on a blocking thread.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::extract::{PageQuery, parse};
 use super::limits::{PAGE_DEFAULT, PAGE_MAX, WAIT_MAX};
 use super::render::{Renderer, committed_json, pending_json};
-use super::{ApiError, ApiResult, ApiState, blocking};
+use super::{ApiError, ApiResult, ApiState, blocking, simulating};
 use crate::chain::{Chain, Found};
 
 const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
@@ -103,7 +103,8 @@ pub(super) async fn simulate(
     let transaction = decode(&headers, &body?)?;
     let price = PageQuery::flag(query.estimate_gas_unit_price.as_ref());
     let amount = PageQuery::flag(query.estimate_max_gas_amount.as_ref());
-    blocking(move || {
+    let limits = state.clone();
+    simulating(&limits, move || {
         let committed = state.chain.simulate(&transaction, price, amount)?;
         let view = state.chain.view_at(None)?;
         Ok(Json(json!([committed_json(&Renderer::new(&*view), &committed)])))

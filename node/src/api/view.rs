@@ -11,9 +11,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::extract::{PageQuery, parse};
-use super::limits::VIEW_GAS_MAX;
+use super::limits::{TABLE_KEY_BYTES_MAX, VIEW_GAS_MAX};
 use super::render::{Renderer, hex_json, parameter_tags, parse_argument};
-use super::{ApiError, ApiResult, ApiState, blocking};
+use super::{ApiError, ApiResult, ApiState, blocking, simulating};
 
 const BCS_VIEW: &str = "application/x.aptos.view_function+bcs";
 
@@ -34,7 +34,8 @@ pub(super) async fn view(
 ) -> ApiResult<Json<Value>> {
     let (version, body) = (query.version()?, body?);
     let is_bcs = headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes() == BCS_VIEW.as_bytes());
-    blocking(move || {
+    let limits = state.clone();
+    simulating(&limits, move || {
         let view = state.chain.view_at(version)?;
         let renderer = Renderer::new(&*view);
         let call = if is_bcs {
@@ -106,6 +107,9 @@ pub(super) async fn table_item(
         let key_type: TypeTag = parse("key type", &request.key_type)?;
         let value_type: TypeTag = parse("value type", &request.value_type)?;
         let key = argument(&renderer, 0, &key_type, &request.key)?;
+        if key.len() > TABLE_KEY_BYTES_MAX {
+            return Err(ApiError::invalid_input(format!("the key has {} bytes, over {TABLE_KEY_BYTES_MAX}", key.len())));
+        }
         let bytes = view.get(&StateKey::TableItem { handle, key })?;
         let missing = || ApiError::table_item_not_found(format!("table {handle} has no item {}", request.key));
         let bytes = bytes.ok_or_else(missing)?;

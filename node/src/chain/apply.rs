@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use noema_dag::{Commit, PayloadLimits, TimestampMs};
-use noema_execution_api::{BlockContext, BlockOutput, ExecutionBlock, TransactionResult};
+use noema_execution_api::{
+    BlockContext, BlockOutput, DiscardReason, ExecutionBlock, StatusCode, TransactionResult,
+};
 use noema_mempool::UnixSeconds;
 use noema_state::{BlockCommit, TransactionCommit};
 use noema_types::{Address, BlockMetadata, Height, SignedTransaction, Transaction};
@@ -58,11 +60,16 @@ impl Chain {
         self.record_end();
     }
 
-    fn discard(&self, transaction: &SignedTransaction, reason: &str) {
+    fn discard(&self, transaction: &SignedTransaction, reason: &DiscardReason) {
         let hash = transaction.hash();
+        let mut mempool = self.mempool.lock();
+        if reason.status == StatusCode::SEQUENCE_NUMBER_TOO_NEW {
+            // One before it was discarded: it waits for its turn again.
+            return mempool.release(&hash);
+        }
         tracing::info!(%hash, %reason, "transaction discarded");
         self.metrics.transactions.with_label_values(&["discarded"]).inc();
-        self.mempool.lock().remove(&hash);
+        mempool.remove(&hash);
     }
 }
 
@@ -108,7 +115,7 @@ fn block_commit(commit: &Commit, block: ExecutionBlock, output: BlockOutput, cha
             }),
             TransactionResult::Discarded(reason) => {
                 if let Transaction::User(user) = &transaction {
-                    chain.discard(user, &reason.to_string());
+                    chain.discard(user, &reason);
                 }
             }
         }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use noema_execution_api::StateView;
 use noema_executor::{AccountState, read_account};
 use noema_state::{DbView, StateDbError};
@@ -58,22 +57,6 @@ impl Chain {
         let bytes = view.get(&StateKey::Resource { address, tag })?;
         // A store begins with its coin, and a coin is its value.
         Ok(bytes.and_then(|bytes| bytes.first_chunk::<8>().copied()).map(u64::from_le_bytes))
-    }
-
-    /// Resources of an account.
-    pub(crate) fn resources(
-        &self,
-        address: Address,
-        version: Option<u64>,
-        limit: usize,
-    ) -> ApiResult<Vec<(StructTag, Bytes)>> {
-        Ok(self.view_at(version)?.resources(&address, None, limit)?.items)
-    }
-
-    /// Modules of an account.
-    pub(crate) fn modules(&self, address: Address, version: Option<u64>, limit: usize) -> ApiResult<Vec<Bytes>> {
-        let page = self.view_at(version)?.modules(&address, None, limit)?;
-        Ok(page.items.into_iter().map(|(_, bytes)| bytes).collect())
     }
 
     fn with_time(&self, found: noema_state::CommittedTransaction) -> ApiResult<CommittedTransaction> {

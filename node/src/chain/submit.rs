@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use noema_execution_api::{BlockContext, StateView};
+use noema_execution_api::{BlockContext, StateView, StatusCode};
 use noema_executor::{
     EngineAnswers, SimulateError, Simulation, SimulationOptions, ViewError, read_account, read_balance,
 };
@@ -64,11 +64,14 @@ impl Chain {
             return Err(ApiError::unavailable(format!("the node produces no blocks: {fault}")));
         }
         let now = UnixSeconds(unix_now().0 / 1_000);
+        self.check_intrinsic_gas(&transaction)?;
         let mut verdicts = verify(vec![transaction], &self.rules, now, &Signatures(self));
         let verdict = verdicts.pop().unwrap_or(Err(Rejection::State("no verdict".to_owned())));
         let admitted = verdict.and_then(|verified| {
+            // The lock first: a block committed in between would leave the pool behind the accounts.
+            let mut mempool = self.mempool.lock();
             let view = self.db.latest_view();
-            self.mempool.lock().admit(verified, now, &PoolView(&view))
+            mempool.admit(verified, now, &PoolView(&view))
         });
         let label = if admitted.is_ok() { "admitted" } else { "rejected" };
         self.metrics.submissions.with_label_values(&[label]).inc();
@@ -76,12 +79,31 @@ impl Chain {
         Ok(())
     }
 
-    /// Waits until a submitted transaction is in the ledger.
+    /// A transaction that cannot pay for its own bytes would be ordered, then discarded: it is refused here.
+    fn check_intrinsic_gas(&self, transaction: &SignedTransaction) -> ApiResult<()> {
+        let needed = self.vm.intrinsic_gas(transaction);
+        let offered = transaction.raw.max_gas_amount;
+        if offered >= needed {
+            return Ok(());
+        }
+        let status = StatusCode::MAX_GAS_UNITS_BELOW_MIN_TRANSACTION_GAS_UNITS;
+        let text = format!(
+            "Invalid transaction: Type: Validation Code: {}: max gas amount {offered} is below the {needed} units that \
+             its size costs",
+            status.name()
+        );
+        Err(ApiError::vm_error(text, status.number()))
+    }
+
+    /// Waits until a submitted transaction is in the ledger; an error unless it succeeded.
     pub(crate) fn wait_committed(&self, hash: Hash) -> ApiResult<()> {
         let start = Instant::now();
         while start.elapsed() < COMMIT_WAIT {
             match self.find(hash)? {
-                Some(Found::Committed(_)) => return Ok(()),
+                Some(Found::Committed(found)) if found.info.status.is_success() => return Ok(()),
+                Some(Found::Committed(found)) => {
+                    return Err(ApiError::invalid_input(format!("transaction {hash} failed: {}", found.info.status)));
+                }
                 Some(Found::Pending(_)) => std::thread::sleep(Duration::from_millis(10)),
                 None => return Err(ApiError::internal_error(format!("transaction {hash} was discarded"))),
             }

@@ -100,6 +100,17 @@ fn a_clock_that_jumps_back_does_not_take_the_chain_with_it() {
 }
 
 #[test]
+fn a_clock_that_jumps_back_after_a_proposal_does_not_silence_the_proposer() {
+    let (mut orderer, mut queue, mut ledger) = (orderer(), Queue::default(), Ledger::default());
+    queue.waiting = vec![transaction(1)];
+    tick(&mut orderer, 3_600_000, &mut queue, &mut ledger).expect("fits");
+    queue.waiting = vec![transaction(2)];
+    tick(&mut orderer, 5_000, &mut queue, &mut ledger).expect("fits");
+    let times: Vec<u64> = ledger.0.iter().map(|commit| commit.timestamp.0).collect();
+    assert_eq!(times, vec![3_600_000, 3_600_001]);
+}
+
+#[test]
 fn payloads_are_empty_while_execution_is_too_far_behind() {
     let config = SingleConfig { round_interval_ms: 1, ..SingleConfig::default() };
     let mut orderer = SingleOrderer::new(config, genesis());

@@ -206,6 +206,19 @@ fn a_full_pool_names_its_limit() {
 }
 
 #[test]
+fn a_full_sender_can_still_close_its_gap() {
+    let mut pool = Mempool::new(MempoolConfig { sender_transactions_max: 3, ..MempoolConfig::default() });
+    let last = signed(1, 8, 10).hash();
+    for number in [6, 7, 8] {
+        assert!(admit(&mut pool, signed(1, number, 10)).unwrap().parked);
+    }
+    assert!(matches!(admit(&mut pool, signed(1, 9, 10)), Err(Rejection::Full { .. })));
+    let first = admit(&mut pool, signed(1, 5, 10)).unwrap();
+    assert_eq!((first.parked, first.replaced), (false, Some(last)), "the one that waits longest makes room");
+    assert_eq!(batch(&mut pool, 9), [(5, 10), (6, 10), (7, 10)]);
+}
+
+#[test]
 fn batches_keep_their_bytes() {
     let mut pool = Mempool::new(MempoolConfig::default());
     let size = signed(1, 5, 10).size();
