@@ -1,3 +1,5 @@
+//! What the grammar takes, and how it groups.
+
 use super::*;
 
 /// An expression with every operation in parentheses.

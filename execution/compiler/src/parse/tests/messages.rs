@@ -1,3 +1,5 @@
+//! What it says of texts it does not take.
+
 use super::messages;
 
 #[test]
