@@ -127,8 +127,7 @@ fn the_python_sdk_works_unmodified() {
     let python = cache_dir().join("peers/sdk/bin/python");
     assert!(python.is_file(), "the SDK is missing; hint: make peers");
     let script = workspace_root().join("tests/peers/sdk.py");
-    let output =
-        Command::new(python).arg(script).args([net.url(), net.faucet_url()]).output().expect("python runs");
+    let output = Command::new(python).arg(script).args([net.url(), net.faucet_url()]).output().expect("python runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     for (name, signature) in [("ed25519", "ed25519_signature"), ("secp256k1", "single_sender")] {

@@ -17,4 +17,8 @@ pub const MEMO_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Answers never forgotten to make room: those that somebody may be about to collect.
 pub const MEMO_FRESH_ANSWERS: usize = 1_024;
 
-const _: () = assert!(MEMO_FRESH_ANSWERS < MEMO_ANSWERS_MAX && BATCH_SEQUENCES_MAX <= QUEUE_JOBS_MAX && BATCH_OTHERS_MAX < BATCH_SEQUENCES_MAX);
+const _: () = assert!(
+    MEMO_FRESH_ANSWERS < MEMO_ANSWERS_MAX
+        && BATCH_SEQUENCES_MAX <= QUEUE_JOBS_MAX
+        && BATCH_OTHERS_MAX < BATCH_SEQUENCES_MAX
+);

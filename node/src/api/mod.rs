@@ -43,11 +43,8 @@ pub(crate) struct ApiState {
 /// All routes of the API, under `/v1`.
 pub(crate) fn router(chain: Arc<Chain>) -> Router {
     let semaphore = |permits| Arc::new(tokio::sync::Semaphore::new(permits));
-    let state = ApiState {
-        chain,
-        waiters: semaphore(limits::WAITERS_MAX),
-        simulations: semaphore(limits::SIMULATIONS_MAX),
-    };
+    let state =
+        ApiState { chain, waiters: semaphore(limits::WAITERS_MAX), simulations: semaphore(limits::SIMULATIONS_MAX) };
     let routes = Router::new()
         .route("/", get(ledger::info))
         .route("/-/healthy", get(ledger::healthy))

@@ -108,7 +108,10 @@ pub(super) async fn table_item(
         let value_type: TypeTag = parse("value type", &request.value_type)?;
         let key = argument(&renderer, 0, &key_type, &request.key)?;
         if key.len() > TABLE_KEY_BYTES_MAX {
-            return Err(ApiError::invalid_input(format!("the key has {} bytes, over {TABLE_KEY_BYTES_MAX}", key.len())));
+            return Err(ApiError::invalid_input(format!(
+                "the key has {} bytes, over {TABLE_KEY_BYTES_MAX}",
+                key.len()
+            )));
         }
         let bytes = view.get(&StateKey::TableItem { handle, key })?;
         let missing = || ApiError::table_item_not_found(format!("table {handle} has no item {}", request.key));

@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use noema_dag::{Commit, PayloadLimits, TimestampMs};
-use noema_execution_api::{
-    BlockContext, BlockOutput, DiscardReason, ExecutionBlock, StatusCode, TransactionResult,
-};
+use noema_execution_api::{BlockContext, BlockOutput, DiscardReason, ExecutionBlock, StatusCode, TransactionResult};
 use noema_mempool::UnixSeconds;
 use noema_state::{BlockCommit, TransactionCommit};
 use noema_types::{Address, BlockMetadata, Height, SignedTransaction, Transaction};
