@@ -1,5 +1,7 @@
 //! The first state, and questions to models on it.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 

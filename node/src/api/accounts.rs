@@ -146,7 +146,7 @@ fn coin_of(asset: &str) -> ApiResult<Option<StructTag>> {
         return Ok(Some(parse("coin type", asset)?));
     }
     let metadata: Address = parse("asset", asset)?;
-    Ok((metadata == NATIVE_ASSET).then(|| parse("coin type", NATIVE_COIN)).transpose()?)
+    (metadata == NATIVE_ASSET).then(|| parse("coin type", NATIVE_COIN)).transpose()
 }
 
 pub(super) async fn transactions(
