@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use noema_types::{Address, Identifier, StructTag, TypeTag, U256};
 
-use crate::value::Value;
+use crate::value::{VALUE_BYTES, Value};
 
 /// Nesting of a value, at most: struct fields and vector elements count one each.
 pub const VALUE_DEPTH_MAX: usize = 128;
@@ -99,6 +99,8 @@ pub enum BcsError {
     UnknownVariant { tag: u32, at: usize },
     #[error("value is nested deeper than {VALUE_DEPTH_MAX}")]
     TooDeep,
+    #[error("value takes too much memory")]
+    TooLarge,
     #[error("elements of a vector have no bytes")]
     EmptyElements,
     #[error("value does not have the shape of its type")]
@@ -130,10 +132,19 @@ impl MoveTypeLayout {
     /// # Errors
     /// [`BcsError`] if the bytes are not the value's one encoding.
     pub fn decode(&self, bytes: &[u8]) -> Result<Value, BcsError> {
-        let mut reader = Reader { bytes, at: 0 };
+        self.decode_within(bytes, u64::MAX).map(|(value, _)| value)
+    }
+
+    /// As [`MoveTypeLayout::decode`], for a value that takes `memory_max` by [`Value::memory_size`] at most; also gives
+    /// what it takes.
+    ///
+    /// # Errors
+    /// [`BcsError`]; [`BcsError::TooLarge`] as soon as the value would take more.
+    pub fn decode_within(&self, bytes: &[u8], memory_max: u64) -> Result<(Value, u64), BcsError> {
+        let mut reader = Reader { bytes, at: 0, memory: memory_max };
         let value = reader.value(self, 1)?;
         reader.finish()?;
-        Ok(value)
+        Ok((value, memory_max - reader.memory))
     }
 
     /// Decodes one value that takes all of `bytes`, with names.
@@ -262,6 +273,8 @@ fn write_length(out: &mut Vec<u8>, length: usize) -> Result<(), BcsError> {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// What the value may still take.
+    memory: u64,
 }
 
 impl<'a> Reader<'a> {
@@ -319,7 +332,10 @@ impl<'a> Reader<'a> {
             MoveTypeLayout::U128 => Value::U128(u128::from_le_bytes(self.array()?)),
             MoveTypeLayout::U256 => Value::U256(U256::from_le_bytes(self.array::<32>()?)),
             MoveTypeLayout::Address => Value::Address(Address(self.array()?)),
-            MoveTypeLayout::Signer => Value::signer(Address(self.array()?)),
+            MoveTypeLayout::Signer => {
+                self.allocate(VALUE_BYTES)?;
+                Value::signer(Address(self.array()?))
+            }
             MoveTypeLayout::Vector(element) => self.vector(element, depth)?,
             MoveTypeLayout::Struct(layout) => Value::Struct(self.fields(&layout.fields, depth)?),
             MoveTypeLayout::Enum(layout) => {
@@ -332,19 +348,28 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn allocate(&mut self, size: u64) -> Result<(), BcsError> {
+        self.memory = self.memory.checked_sub(size).ok_or(BcsError::TooLarge)?;
+        Ok(())
+    }
+
     fn fields(&mut self, fields: &[(Identifier, MoveTypeLayout)], depth: usize) -> Result<Vec<Value>, BcsError> {
+        self.allocate(VALUE_BYTES * fields.len() as u64)?;
         fields.iter().map(|(_, field)| self.value(field, depth + 1)).collect()
     }
 
     fn vector(&mut self, element: &MoveTypeLayout, depth: usize) -> Result<Value, BcsError> {
         let length = self.length()?;
         if *element == MoveTypeLayout::U8 {
-            return Ok(Value::Bytes(self.take(length)?.to_vec()));
+            let bytes = self.take(length)?;
+            self.allocate(length as u64)?;
+            return Ok(Value::Bytes(bytes.to_vec()));
         }
         // Every element takes a byte at least, so the bytes that are left bound the allocation.
         if length > self.bytes.len() - self.at {
             return Err(BcsError::UnexpectedEnd { at: self.bytes.len() });
         }
+        self.allocate(VALUE_BYTES * length as u64)?;
         let mut values = Vec::with_capacity(length);
         for _ in 0..length {
             let before = self.at;
@@ -424,6 +449,26 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn decoding_counts_what_the_value_takes_and_stops_at_a_limit() {
+        assert!(std::mem::size_of::<Value>() as u64 <= VALUE_BYTES);
+        let (layout, value) = (sample_layout(), sample_value());
+        let bytes = layout.encode(&value).unwrap();
+        let size = value.memory_size();
+        assert_eq!(layout.decode_within(&bytes, size), Ok((value, size)));
+        assert_eq!(layout.decode_within(&bytes, size - 1), Err(BcsError::TooLarge));
+        assert_eq!(vector(MoveTypeLayout::U8).decode(&[2, 7, 7]).unwrap().memory_size(), 2);
+        // One byte of BCS may be many values: a struct in a struct in a struct.
+        let mut deep = MoveTypeLayout::Bool;
+        for _ in 0..100 {
+            deep = MoveTypeLayout::Struct(Arc::new(StructLayout { tag: tag("D"), fields: vec![(name("f"), deep)] }));
+        }
+        let mut many = vec![100];
+        many.extend([1; 100]);
+        assert_eq!(vector(deep.clone()).decode(&many).unwrap().memory_size(), 100 * 101 * VALUE_BYTES);
+        assert_eq!(vector(deep).decode_within(&many, 100 * 100 * VALUE_BYTES), Err(BcsError::TooLarge));
     }
 
     #[test]

@@ -23,11 +23,12 @@ pub use layout::{
 };
 pub use module_metadata::{ErrorDescription, MODULE_METADATA_KEY, ModuleMetadata};
 pub use native::{
-    Counter, NativeArgs, NativeContext, NativeEnvironment, NativeError, NativeFunction, NativeHost, NativeResult,
-    NativeState, NativeTable, PublishRequest, TableKey, TransactionContext,
+    Counter, DESERIALIZED_BYTES_MAX, EVENT_BYTES_MAX, EVENTS_MAX, NativeArgs, NativeContext, NativeEnvironment,
+    NativeError, NativeFunction, NativeHost, NativeResult, NativeState, NativeTable, PublishRequest, TableKey,
+    TransactionContext,
 };
 pub use outcome::{DiscardReason, InferenceUse, Outcome, TransactionOutput, TransactionVm, VmFault};
 pub use pending::{AnswerSource, NoAnswers, PendingJob};
 pub use state_view::{MemoryState, OverlayView, StateError, StateView};
 pub use status::{StatusCode, StatusKind};
-pub use value::{Reference, Root, Value};
+pub use value::{Reference, Root, VALUE_BYTES, Value};

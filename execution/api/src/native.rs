@@ -31,12 +31,19 @@ use bytes::Bytes;
 use noema_types::{Address, Event, Hash, Identifier, StructTag, TypeTag, U256};
 
 use crate::gas::{GasMeter, GasSchedule, InternalGas, OutOfGas};
-use crate::layout::MoveTypeLayout;
+use crate::layout::{BcsError, MoveTypeLayout};
 use crate::outcome::InferenceUse;
 use crate::pending::{AnswerSource, PendingJob};
 use crate::state_view::StateError;
 use crate::status::StatusCode;
 use crate::value::{Reference, Value};
+
+/// Events of a transaction, at most.
+pub const EVENTS_MAX: usize = 4_096;
+/// Bytes of types and data of a transaction's events, at most.
+pub const EVENT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Memory of a value that a native decodes, by [`Value::memory_size`], at most.
+pub const DESERIALIZED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Results of a native, or how it ended.
 pub type NativeResult<T = Vec<Value>> = Result<T, NativeError>;
@@ -140,6 +147,8 @@ pub struct NativeState {
     /// Inference charged so far.
     pub inference: InferenceUse,
     counters: [u64; COUNTERS],
+    /// Bytes of types and data of `events`.
+    event_bytes: u64,
 }
 
 /// What a native takes from outside the machine.
@@ -181,11 +190,11 @@ pub trait NativeHost {
     /// If the reference leads nowhere or is not mutable.
     fn write(&mut self, reference: &Reference, value: Value) -> NativeResult<()>;
 
-    /// Shape of a type.
+    /// Shape of a type, charged by its nodes.
     ///
     /// # Errors
-    /// If the type is over the limits or a module it needs is missing.
-    fn layout(&mut self, tag: &TypeTag) -> NativeResult<Arc<MoveTypeLayout>>;
+    /// Out of gas, or if the type is over the limits or a module it needs is missing.
+    fn layout(&mut self, tag: &TypeTag, gas: &mut GasMeter) -> NativeResult<Arc<MoveTypeLayout>>;
 
     /// Whether `address` holds a resource of the type, whichever module defines it.
     ///
@@ -504,12 +513,12 @@ impl<'a> NativeContext<'a> {
         self.host.write(reference, value)
     }
 
-    /// Shape of a type, with names.
+    /// Shape of a type, with names, charged by its nodes.
     ///
     /// # Errors
-    /// If the type is over the limits or a module it needs is missing.
+    /// Out of gas, or if the type is over the limits or a module it needs is missing.
     pub fn layout(&mut self, tag: &TypeTag) -> NativeResult<Arc<MoveTypeLayout>> {
-        self.host.layout(tag)
+        self.host.layout(tag, self.gas)
     }
 
     /// BCS of a value, charged by its bytes.
@@ -539,19 +548,34 @@ impl<'a> NativeContext<'a> {
     /// The caller decides which types may be made from bytes: nothing here refuses signers or resources.
     ///
     /// # Errors
-    /// Out of gas, or the type has no shape.
+    /// Out of gas, the type has no shape, or the value takes more than [`DESERIALIZED_BYTES_MAX`].
     pub fn deserialize(&mut self, bytes: &[u8], tag: &TypeTag) -> NativeResult<Option<Value>> {
         self.charge_bytes(bytes.len())?;
-        Ok(self.layout(tag)?.decode(bytes).ok())
+        match self.layout(tag)?.decode_within(bytes, DESERIALIZED_BYTES_MAX) {
+            Ok((value, _)) => Ok(Some(value)),
+            Err(error @ BcsError::TooLarge) => {
+                Err(NativeError::Status { code: StatusCode::MEMORY_LIMIT_EXCEEDED, message: error.to_string() })
+            }
+            Err(_) => Ok(None),
+        }
     }
 
-    /// Emits an event, charged by its bytes.
+    /// Emits an event, charged by the bytes of its type and data.
     ///
     /// # Errors
-    /// [`NativeError::OutOfGas`].
+    /// [`NativeError::OutOfGas`], or the transaction emits more than [`EVENTS_MAX`] or [`EVENT_BYTES_MAX`].
     pub fn emit(&mut self, event: Event) -> NativeResult<()> {
+        let type_bytes = bcs::serialized_size(event.type_tag())
+            .map_err(|error| NativeError::invariant(format!("the type of an event has no BCS: {error}")))?;
+        let bytes = (type_bytes + event.data().len()) as u64;
         let dynamic = &self.environment.schedule.dynamic;
-        self.charge(dynamic.event.plus(dynamic.event_byte.times(event.data().len() as u64)))?;
+        self.charge(dynamic.event.plus(dynamic.event_byte.times(bytes)))?;
+        let total = self.state.event_bytes.saturating_add(bytes);
+        if self.state.events.len() >= EVENTS_MAX || total > EVENT_BYTES_MAX {
+            let message = format!("more than {EVENTS_MAX} events or {EVENT_BYTES_MAX} bytes of them");
+            return Err(NativeError::Status { code: StatusCode::IO_LIMIT_REACHED, message });
+        }
+        self.state.event_bytes = total;
         self.state.events.push(event);
         Ok(())
     }

@@ -9,6 +9,10 @@ use noema_types::{Address, U256};
 
 use crate::gas::VECTOR_HEADER_BYTES;
 
+/// Memory of one field or element, whichever machine holds it: a constant of the protocol, no less than what a [`Value`]
+/// takes.
+pub const VALUE_BYTES: u64 = 48;
+
 /// A Move value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the first variants are Move's own type names")]
@@ -177,6 +181,19 @@ impl Value {
             Self::Vector(elements) => VECTOR_HEADER_BYTES + sum_of_sizes(elements),
             Self::Struct(fields) => sum_of_sizes(fields),
             Self::Variant(_, fields) => 2 + sum_of_sizes(fields),
+        }
+    }
+
+    /// Memory below the value, as the memory limit counts it: [`VALUE_BYTES`] per field and element, 1 per byte of a
+    /// `vector<u8>`. Not an abstract size: a struct of a struct of a bool is one abstract byte.
+    #[must_use]
+    pub fn memory_size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Vector(children) | Self::Struct(children) | Self::Variant(_, children) => {
+                children.iter().map(|child| VALUE_BYTES + child.memory_size()).sum()
+            }
+            _ => 0,
         }
     }
 

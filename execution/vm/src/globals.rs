@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use noema_execution_api::{ChangeSummary, GasMeter, GasSchedule, MoveTypeLayout, StatusCode, TableKey, Value};
+use noema_execution_api::{
+    BcsError, ChangeSummary, GasMeter, GasSchedule, MoveTypeLayout, StatusCode, TableKey, Value,
+};
 use noema_types::{Address, StateKey, StructTag, TypeTag, WriteOp, WriteSet};
 
 use crate::error::{Result, fail, fail_because, invariant};
@@ -18,8 +20,17 @@ use crate::loader::Loader;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Globals {
     slots: Vec<Slot>,
-    resources: BTreeMap<Address, Vec<(Arc<StructTag>, u32)>>,
-    items: BTreeMap<Address, BTreeMap<Vec<u8>, u32>>,
+    resources: BTreeMap<Address, BTreeMap<Arc<StructTag>, u32>>,
+    items: BTreeMap<Address, BTreeMap<Vec<u8>, Item>>,
+    /// What the values that were read take, by [`Value::memory_size`]; it has a limit of its own.
+    memory: u64,
+}
+
+/// A table item's slot and the type that it is used as.
+#[derive(Debug, Clone)]
+struct Item {
+    slot: u32,
+    value_type: TypeTag,
 }
 
 #[derive(Debug, Clone)]
@@ -41,14 +52,13 @@ impl Globals {
         schedule: &GasSchedule,
         gas: &mut GasMeter,
     ) -> Result<u32> {
-        let known = self.resources.get(&address).and_then(|all| all.iter().find(|(other, _)| other == tag));
-        if let Some((_, slot)) = known {
+        if let Some(slot) = self.resources.get(&address).and_then(|all| all.get(tag)) {
             return Ok(*slot);
         }
         let key = StateKey::Resource { address, tag: (**tag).clone() };
-        let layout = loader.layout(&TypeTag::Struct(Box::new((**tag).clone())))?;
+        let layout = loader.charged_layout(&TypeTag::Struct(Box::new((**tag).clone())), schedule, gas)?;
         let slot = self.fill(key, layout, loader, schedule, gas)?;
-        self.resources.entry(address).or_default().push((Arc::clone(tag), slot));
+        self.resources.entry(address).or_default().insert(Arc::clone(tag), slot);
         Ok(slot)
     }
 
@@ -60,16 +70,17 @@ impl Globals {
         schedule: &GasSchedule,
         gas: &mut GasMeter,
     ) -> Result<u32> {
-        let layout = loader.layout(item.value_type)?;
-        if let Some(slot) = self.items.get(&item.handle).and_then(|keys| keys.get(item.key)) {
-            if self.slots[*slot as usize].layout != layout {
+        if let Some(known) = self.items.get(&item.handle).and_then(|keys| keys.get(item.key)) {
+            if known.value_type != *item.value_type {
                 return Err(invariant(format!("table item used as {}", item.value_type)));
             }
-            return Ok(*slot);
+            return Ok(known.slot);
         }
+        let layout = loader.charged_layout(item.value_type, schedule, gas)?;
         let key = StateKey::TableItem { handle: item.handle, key: item.key.to_vec() };
         let slot = self.fill(key, layout, loader, schedule, gas)?;
-        self.items.entry(item.handle).or_default().insert(item.key.to_vec(), slot);
+        let known = Item { slot, value_type: item.value_type.clone() };
+        self.items.entry(item.handle).or_default().insert(item.key.to_vec(), known);
         Ok(slot)
     }
 
@@ -87,10 +98,16 @@ impl Globals {
             None => None,
             Some(bytes) => {
                 gas.charge(schedule.dynamic.global_load_byte.times(bytes.len() as u64))?;
-                Some(layout.decode(bytes).map_err(|error| {
-                    let message = format!("{key:?} is no {}: {error}", layout.type_tag());
-                    fail_because(StatusCode::FAILED_TO_DESERIALIZE_RESOURCE, message)
-                })?)
+                let limit = loader.limits().memory_bytes;
+                let (value, memory) = layout.decode_within(bytes, limit - self.memory).map_err(|error| {
+                    let status = match error {
+                        BcsError::TooLarge => StatusCode::MEMORY_LIMIT_EXCEEDED,
+                        _ => StatusCode::FAILED_TO_DESERIALIZE_RESOURCE,
+                    };
+                    fail_because(status, format!("{key:?} is no {}: {error}", layout.type_tag()))
+                })?;
+                self.memory += memory;
+                Some(value)
             }
         };
         let slot = u32::try_from(self.slots.len()).map_err(|_| fail(StatusCode::MEMORY_LIMIT_EXCEEDED))?;

@@ -10,7 +10,10 @@ pub const OPERANDS_MAX: usize = 1_024;
 pub const TYPE_DEPTH_MAX: usize = 16;
 /// Nodes of a closed type, at most.
 pub const TYPE_NODES_MAX: usize = 128;
-/// Abstract bytes of vectors and structs that a session may make, at most; what it drops does not count back.
+/// Nodes of the shape of a closed type (itself, its fields' types, theirs, and variants), counted as a tree, at most.
+pub const LAYOUT_NODES_MAX: u64 = 512;
+/// Memory of what a session may make, by `Value::memory_size`, at most. What it takes apart counts back, what it drops
+/// does not: the limit bounds the work of copying too. What it reads from the state has the same limit once more.
 pub const MEMORY_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Frames of a stack trace that an error carries, at most: the innermost ones.
 pub const TRACE_FRAMES_MAX: usize = 32;
@@ -28,7 +31,7 @@ pub struct VmLimits {
     pub operands: usize,
     /// Nesting of a value.
     pub value_depth: usize,
-    /// Abstract bytes that a session may make.
+    /// Memory of what a session may make, and of what it may read.
     pub memory_bytes: u64,
 }
 

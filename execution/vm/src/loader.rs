@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use noema_bytecode::{AbilitySet, CompiledModule, FunctionHandleIndex, SignatureIndex, SignatureToken, Visibility};
-use noema_execution_api::{EnumLayout, MoveTypeLayout, StateView, StatusCode, StructLayout};
+use noema_execution_api::{EnumLayout, GasMeter, GasSchedule, MoveTypeLayout, StateView, StatusCode, StructLayout};
 use noema_types::{Identifier, ModuleId, StateKey, StructTag, TypeTag};
 
-use crate::Vm;
-use crate::error::{Result, fail, fail_because, invariant};
+use crate::error::{Failure, Result, fail, fail_because, invariant};
+use crate::limits::LAYOUT_NODES_MAX;
 use crate::module::{DatatypeDef, LoadedFunction, LoadedModule};
 use crate::types::{TypeArgs, check_tag, close, close_all};
+use crate::{Vm, VmLimits};
 
 /// A function of the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub(crate) struct Loader<'a> {
     modules: Vec<Linked>,
     by_id: BTreeMap<ModuleId, Option<u32>>,
     layouts: BTreeMap<TypeTag, Arc<MoveTypeLayout>>,
+    /// Of the types that were asked for, not of their parts.
+    layout_nodes: BTreeMap<TypeTag, u64>,
     formulas: BTreeMap<(u32, Identifier), Arc<DepthFormula>>,
 }
 
@@ -69,8 +72,13 @@ impl<'a> Loader<'a> {
             modules: Vec::new(),
             by_id: BTreeMap::new(),
             layouts: BTreeMap::new(),
+            layout_nodes: BTreeMap::new(),
             formulas: BTreeMap::new(),
         }
+    }
+
+    pub(crate) fn limits(&self) -> &'a VmLimits {
+        self.vm.limits()
     }
 
     pub(crate) fn view(&self) -> &'a dyn StateView {
@@ -83,6 +91,7 @@ impl<'a> Loader<'a> {
         self.modules.clear();
         self.by_id.clear();
         self.layouts.clear();
+        self.layout_nodes.clear();
         self.formulas.clear();
     }
 
@@ -212,20 +221,21 @@ impl<'a> Loader<'a> {
         })
     }
 
-    /// Checks type arguments that come from outside against a function's constraints.
-    pub(crate) fn check_type_args(&mut self, args: &[TypeTag], constraints: &[AbilitySet]) -> Result<()> {
+    /// Checks type arguments that come from outside against a function's constraints; gives their nodes together.
+    pub(crate) fn check_type_args(&mut self, args: &[TypeTag], constraints: &[AbilitySet]) -> Result<u64> {
         if args.len() != constraints.len() {
             let message = format!("expected {} type arguments, got {}", constraints.len(), args.len());
             return Err(fail_because(StatusCode::NUMBER_OF_TYPE_ARGUMENTS_MISMATCH, message));
         }
+        let mut nodes = 0;
         for (arg, constraint) in args.iter().zip(constraints) {
-            check_tag(arg)?;
+            nodes += check_tag(arg)?;
             if !constraint.is_subset(self.abilities(arg)?) {
                 let message = format!("type argument {arg} lacks an ability of {constraint:?}");
                 return Err(fail_because(StatusCode::CONSTRAINT_NOT_SATISFIED, message));
             }
         }
-        Ok(())
+        Ok(nodes)
     }
 
     /// Type arguments with what the interpreter wants to know of them.
@@ -370,19 +380,67 @@ impl<'a> Loader<'a> {
         Ok(formula)
     }
 
+    /// Shape of a closed type, charged by its nodes whether it is known already or not.
+    pub(crate) fn charged_layout(
+        &mut self,
+        tag: &TypeTag,
+        schedule: &GasSchedule,
+        gas: &mut GasMeter,
+    ) -> Result<Arc<MoveTypeLayout>> {
+        let nodes = self.count_layout(tag)?;
+        gas.charge(schedule.dynamic.type_node.times(nodes))?;
+        self.layout_below(tag)
+    }
+
     /// Shape of a closed type.
     pub(crate) fn layout(&mut self, tag: &TypeTag) -> Result<Arc<MoveTypeLayout>> {
-        if let Some(known) = self.layouts.get(tag) {
-            return Ok(Arc::clone(known));
+        self.count_layout(tag)?;
+        self.layout_below(tag)
+    }
+
+    /// Nodes of the shape of a closed type, which is within the limits.
+    ///
+    /// A shape is a tree: what two fields share counts twice, and so does its work. So the nodes are counted before
+    /// anything is built, and counting stops at the limit, however large the tree would be.
+    fn count_layout(&mut self, tag: &TypeTag) -> Result<u64> {
+        if let Some(known) = self.layout_nodes.get(tag) {
+            return Ok(*known);
         }
         check_tag(tag)?;
         if self.depth_of_tag(tag)? > self.vm.limits().value_depth {
             return Err(fail(StatusCode::VM_MAX_VALUE_DEPTH_REACHED));
         }
-        self.layout_below(tag)
+        let mut left = LAYOUT_NODES_MAX;
+        self.count_layout_below(tag, &mut left)?;
+        let nodes = LAYOUT_NODES_MAX - left;
+        self.layout_nodes.insert(tag.clone(), nodes);
+        Ok(nodes)
     }
 
-    /// The depth of the outermost type was checked, which bounds the recursion.
+    /// Counts every type and every variant; the depth of the outermost type was checked, which bounds the recursion.
+    fn count_layout_below(&mut self, tag: &TypeTag, left: &mut u64) -> Result<()> {
+        let take = |left: &mut u64, count| {
+            let over = || fail_because(StatusCode::VM_MAX_TYPE_NODES_REACHED, format!("in the fields of {tag}"));
+            *left = left.checked_sub(count).ok_or_else(over)?;
+            Ok::<(), Box<Failure>>(())
+        };
+        take(left, 1)?;
+        let tag = match tag {
+            TypeTag::Vector(element) => return self.count_layout_below(element, left),
+            TypeTag::Struct(tag) => tag,
+            _ => return Ok(()),
+        };
+        let (_, loaded, def) = self.datatype(tag)?;
+        if let DatatypeDef::Enum(at) = def {
+            take(left, loaded.module.enum_defs[at].variants.len() as u64)?;
+        }
+        loaded.field_types(def).into_iter().try_for_each(|field| {
+            let field = close(&loaded.module, field, &tag.type_args)?;
+            self.count_layout_below(&field, left)
+        })
+    }
+
+    /// The nodes of the outermost type were counted, which bounds the work.
     fn layout_below(&mut self, tag: &TypeTag) -> Result<Arc<MoveTypeLayout>> {
         if let Some(known) = self.layouts.get(tag) {
             return Ok(Arc::clone(known));

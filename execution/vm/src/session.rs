@@ -35,6 +35,8 @@ pub struct Session<'a> {
     loader: Loader<'a>,
     globals: Globals,
     natives: NativeState,
+    /// What the functions so far have made; a rollback takes it back, so that the function that ends a failed
+    /// transaction has as much as it would have had without the failure.
     memory: u64,
     instructions: u64,
 }
@@ -44,6 +46,7 @@ pub struct Session<'a> {
 pub struct Savepoint {
     globals: Globals,
     natives: NativeState,
+    memory: u64,
     published: BTreeMap<ModuleId, Bytes>,
 }
 
@@ -199,14 +202,17 @@ impl<'a> Session<'a> {
         Savepoint {
             globals: self.globals.clone(),
             natives: self.natives.clone(),
+            memory: self.memory,
             published: self.loader.published.clone(),
         }
     }
 
-    /// Undoes all changes since a savepoint: values, events, counters, modules.
+    /// Undoes all changes since a savepoint: values, events, counters, modules, and what counts against the memory
+    /// limit.
     pub fn rollback(&mut self, savepoint: Savepoint) {
         self.globals = savepoint.globals;
         self.natives = savepoint.natives;
+        self.memory = savepoint.memory;
         if self.loader.published != savepoint.published {
             self.loader.set_published(savepoint.published);
         }
@@ -322,8 +328,9 @@ impl<'a> Session<'a> {
 
     fn prepare(&mut self, callee: Callee, type_args: Vec<TypeTag>) -> Result<(Arc<LoadedModule>, Arc<TypeArgs>)> {
         let loaded = Arc::clone(self.loader.module(callee.module));
-        self.loader.check_type_args(&type_args, &loaded.functions[usize::from(callee.function)].constraints)?;
-        Ok((loaded, self.loader.type_args(type_args, 0)?))
+        let constraints = &loaded.functions[usize::from(callee.function)].constraints;
+        let nodes = self.loader.check_type_args(&type_args, constraints)?;
+        Ok((loaded, self.loader.type_args(type_args, nodes)?))
     }
 
     fn execute_checked(
@@ -341,6 +348,7 @@ impl<'a> Session<'a> {
             check_is_entry(&loaded, function).map_err(|failure| failure.nowhere())?;
         }
         let args = add_signers(function, signers, args).map_err(|failure| failure.nowhere())?;
+        check_types(&loaded, function, &type_args).map_err(|failure| failure.nowhere())?;
         let run = self.decode_all(callee, &loaded, function, type_args, args).map_err(|failure| failure.nowhere())?;
         let objects = check_args(&loaded, function, &run).map_err(|failure| failure.nowhere())?;
         self.check_objects(objects, gas)?;
@@ -463,18 +471,25 @@ fn add_signers(function: &LoadedFunction, signers: &[Address], args: Vec<Vec<u8>
     Ok(signers.iter().map(|signer| signer.0.to_vec()).chain(args).collect())
 }
 
-/// Checks decoded arguments against what a transaction may pass; gives the objects among them.
+/// Checks decoded arguments of such types against what a transaction may pass; gives the objects among them.
 fn check_args(loaded: &LoadedModule, function: &LoadedFunction, run: &Run) -> Result<Vec<(Address, TypeTag)>> {
     let mut objects = Vec::new();
-    let is_passed = |(token, _): &(&SignatureToken, &Value)| !is_signer(token);
-    for (token, value) in function.parameters.iter().zip(&run.args).skip_while(|pair| !is_passed(pair)) {
+    let passed = function.parameters.iter().zip(&run.args).skip_while(|(token, _)| is_signer(token));
+    for (token, value) in passed {
+        check_value(value, &close(&loaded.module, token, &run.type_args.tags)?, &mut objects)?;
+    }
+    Ok(objects)
+}
+
+/// Checks that a transaction may pass what a function takes. Before anything is decoded: shapes of the types that it may
+/// pass are small, so that they need no charge.
+fn check_types(loaded: &LoadedModule, function: &LoadedFunction, type_args: &TypeArgs) -> Result<()> {
+    for token in function.parameters.iter().skip_while(|token| is_signer(token)) {
         if token.is_reference() {
             let message = format!("a transaction cannot pass {token:?}");
             return Err(fail_because(StatusCode::INVALID_PARAM_TYPE_FOR_DESERIALIZATION, message));
         }
-        let tag = close(&loaded.module, token, &run.type_args.tags)?;
-        check_type(&tag)?;
-        check_value(value, &tag, &mut objects)?;
+        check_type(&close(&loaded.module, token, &type_args.tags)?)?;
     }
-    Ok(objects)
+    Ok(())
 }

@@ -47,8 +47,8 @@ impl NativeHost for Host<'_, '_> {
         Ok(())
     }
 
-    fn layout(&mut self, tag: &TypeTag) -> NativeResult<Arc<MoveTypeLayout>> {
-        Ok(self.loader.layout(tag)?)
+    fn layout(&mut self, tag: &TypeTag, gas: &mut GasMeter) -> NativeResult<Arc<MoveTypeLayout>> {
+        Ok(self.loader.charged_layout(tag, self.schedule, gas)?)
     }
 
     fn resource_exists(&mut self, address: Address, tag: &StructTag, gas: &mut GasMeter) -> NativeResult<bool> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use noema_bytecode::{Bytecode, FunctionHandleIndex, SignatureIndex};
 use noema_execution_api::{
-    NativeArgs, NativeContext, NativeEnvironment, NativeFunction, NativeState, Reference, Root, StatusCode, Value,
+    NativeArgs, NativeContext, NativeEnvironment, NativeFunction, NativeState, Reference, Root, StatusCode,
+    VALUE_BYTES, Value,
 };
 
 use crate::VmLimits;
@@ -117,11 +118,18 @@ impl<'m, 'a> Machine<'m, 'a> {
     pub(crate) fn run(&mut self, run: Run) -> Result<Vec<Value>, ExecError> {
         self.locals = run.places.into_iter().map(Some).collect();
         self.stack = run.args;
-        let outcome = self.enter(run.callee, run.type_args).and_then(|()| self.run_frames());
+        let outcome = self.admit_arguments().and_then(|()| self.enter(run.callee, run.type_args));
+        let outcome = outcome.and_then(|()| self.run_frames());
         match outcome {
             Ok(()) => Ok(std::mem::take(&mut self.stack)),
             Err(failure) => Err(self.locate(*failure)),
         }
+    }
+
+    /// Counts what comes from outside like what the run makes itself.
+    fn admit_arguments(&mut self) -> Result<()> {
+        let size = self.locals.iter().flatten().chain(&self.stack).map(Value::memory_size).sum();
+        self.meter.allocate(size)
     }
 
     /// What a result is, or what it refers to.
@@ -215,7 +223,7 @@ impl<'m, 'a> Machine<'m, 'a> {
         }
         for value in values {
             if !value.is_primitive() {
-                self.meter.allocate(value.abstract_size())?;
+                self.meter.allocate(value.memory_size())?;
             }
             self.push(value)?;
         }
@@ -572,7 +580,7 @@ impl<'m, 'a> Machine<'m, 'a> {
     pub(crate) fn pack(&mut self, running: &Running<'_>, def: usize, args: &TypeArgs) -> Result<()> {
         self.loader.check_datatype_depth(running.module, DatatypeDef::Struct(def), args)?;
         let count = running.loaded.struct_fields[def];
-        self.meter.allocate(8 * count as u64)?;
+        self.meter.allocate(VALUE_BYTES * count as u64)?;
         let fields = self.pop_many(count)?;
         self.push(Value::Struct(fields))
     }
@@ -587,7 +595,7 @@ impl<'m, 'a> Machine<'m, 'a> {
     fn unpack(&mut self, count: usize) -> Result<()> {
         match self.pop()? {
             Value::Struct(fields) if fields.len() == count => {
-                self.meter.release(8 * count as u64);
+                self.meter.release(VALUE_BYTES * count as u64);
                 fields.into_iter().try_for_each(|field| self.push(field))
             }
             _ => Err(invariant("an operand is no value of the struct")),

@@ -9,7 +9,7 @@ use crate::error::{Result, fail};
 pub(crate) struct Meter<'m> {
     pub(crate) gas: &'m mut GasMeter,
     pub(crate) costs: &'m DynamicCosts,
-    /// Abstract bytes that the session has made and not taken apart again.
+    /// What the session has made and not taken apart again, by [`Value::memory_size`].
     pub(crate) memory: &'m mut u64,
     pub(crate) memory_max: u64,
 }
@@ -18,12 +18,12 @@ impl Meter<'_> {
     /// Pays for a copy of a value that is no primitive.
     #[inline]
     pub(crate) fn copy(&mut self, value: &Value) -> Result<()> {
-        if value.is_primitive() { Ok(()) } else { self.copy_large(value.abstract_size()) }
+        if value.is_primitive() { Ok(()) } else { self.copy_large(value) }
     }
 
-    pub(crate) fn copy_large(&mut self, size: u64) -> Result<()> {
-        self.gas.charge(self.costs.copy_byte.times(size))?;
-        self.allocate(size)
+    fn copy_large(&mut self, value: &Value) -> Result<()> {
+        self.gas.charge(self.costs.copy_byte.times(value.abstract_size()))?;
+        self.allocate(value.memory_size())
     }
 
     /// Pays for a comparison. The larger side counts, since finding its size is work too.
@@ -37,9 +37,8 @@ impl Meter<'_> {
     }
 
     pub(crate) fn constant(&mut self, value: &Value) -> Result<()> {
-        let size = value.abstract_size();
-        self.gas.charge(self.costs.constant_byte.times(size))?;
-        if value.is_primitive() { Ok(()) } else { self.allocate(size) }
+        self.gas.charge(self.costs.constant_byte.times(value.abstract_size()))?;
+        if value.is_primitive() { Ok(()) } else { self.allocate(value.memory_size()) }
     }
 
     pub(crate) fn type_nodes(&mut self, nodes: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Vectors and enums.
 
 use noema_bytecode::{Bytecode, SignatureIndex, SignatureToken};
-use noema_execution_api::{Reference, StatusCode, Value};
+use noema_execution_api::{Reference, StatusCode, VALUE_BYTES, Value};
 use noema_types::TypeTag;
 
 use crate::error::{Failure, Result, fail_because, fail_with, invariant};
@@ -16,12 +16,15 @@ const INDEX_OUT_OF_BOUNDS: u64 = 1;
 const POP_EMPTY: u64 = 2;
 /// Sub-status: the vector does not have the length that it is taken apart at.
 const UNPACK_LENGTH_MISMATCH: u64 = 3;
-/// Abstract bytes of the room for one element.
-const ELEMENT_BYTES: u64 = 8;
 
 #[cold]
 fn vector_error(sub_status: u64) -> Box<Failure> {
     fail_with(StatusCode::VECTOR_OPERATION_ERROR, sub_status)
+}
+
+/// Memory of one element.
+fn element_bytes(of_bytes: bool) -> u64 {
+    if of_bytes { 1 } else { VALUE_BYTES }
 }
 
 #[cold]
@@ -82,7 +85,7 @@ impl Machine<'_, '_> {
         };
         let count = usize::try_from(count).map_err(|_| no_vector())?;
         let elements = self.pop_many(count)?;
-        self.meter.allocate(ELEMENT_BYTES * (1 + count as u64))?;
+        self.meter.allocate(element_bytes(of_bytes) * count as u64)?;
         self.push(Value::vector(elements, of_bytes).ok_or_else(no_vector)?)
     }
 
@@ -91,7 +94,7 @@ impl Machine<'_, '_> {
         if vector.vector_len().ok_or_else(no_vector)? as u64 != count {
             return Err(vector_error(UNPACK_LENGTH_MISMATCH));
         }
-        self.meter.release(ELEMENT_BYTES * (1 + count));
+        self.meter.release(element_bytes(matches!(vector, Value::Bytes(_))) * count);
         match vector {
             Value::Bytes(bytes) => bytes.into_iter().try_for_each(|byte| self.push(Value::U8(byte))),
             Value::Vector(elements) => elements.into_iter().try_for_each(|element| self.push(element)),
@@ -127,7 +130,7 @@ impl Machine<'_, '_> {
                 bytes.push(byte);
             }
             (Value::Vector(elements), element) => {
-                self.meter.allocate(ELEMENT_BYTES)?;
+                self.meter.allocate(VALUE_BYTES)?;
                 elements.push(element);
             }
             _ => return Err(no_vector()),
@@ -139,11 +142,12 @@ impl Machine<'_, '_> {
         let reference = self.pop_ref()?;
         let (element, size) = match follow_value_mut(&mut self.locals, self.globals, &reference)? {
             Value::Bytes(bytes) => (bytes.pop().map(Value::U8), 1),
-            Value::Vector(elements) => (elements.pop(), ELEMENT_BYTES),
+            Value::Vector(elements) => (elements.pop(), VALUE_BYTES),
             _ => return Err(no_vector()),
         };
+        let element = element.ok_or_else(|| vector_error(POP_EMPTY))?;
         self.meter.release(size);
-        self.push(element.ok_or_else(|| vector_error(POP_EMPTY))?)
+        self.push(element)
     }
 
     fn vec_swap(&mut self) -> Result<()> {
@@ -168,7 +172,7 @@ impl Machine<'_, '_> {
     fn pack_variant(&mut self, running: &Running<'_>, def: usize, variant: u16, args: &TypeArgs) -> Result<()> {
         self.loader.check_datatype_depth(running.module, DatatypeDef::Enum(def), args)?;
         let count = running.loaded.module.enum_defs[def].variants[usize::from(variant)].fields.len();
-        self.meter.allocate(ELEMENT_BYTES * (1 + count as u64))?;
+        self.meter.allocate(VALUE_BYTES * count as u64)?;
         let fields = self.pop_many(count)?;
         self.push(Value::Variant(variant, fields))
     }
@@ -176,7 +180,7 @@ impl Machine<'_, '_> {
     fn unpack_variant(&mut self, variant: u16) -> Result<()> {
         match self.pop()? {
             Value::Variant(found, fields) if found == variant => {
-                self.meter.release(ELEMENT_BYTES * (1 + fields.len() as u64));
+                self.meter.release(VALUE_BYTES * fields.len() as u64);
                 fields.into_iter().try_for_each(|field| self.push(field))
             }
             Value::Variant(found, _) => Err(wrong_variant(variant, found)),

@@ -1,5 +1,6 @@
 //! The interpreter on modules made by hand.
 
+mod accounting;
 mod builder;
 mod fuzz;
 mod gas;
@@ -490,7 +491,7 @@ fn memory_is_limited() {
             B::Branch(2),
         ]
     };
-    let limits = VmLimits { memory_bytes: 10_000, ..VmLimits::default() };
+    let limits = VmLimits { memory_bytes: 60_000, ..VmLimits::default() };
     let vm = Vm::new(NativeTable::new(), GasSchedule::default(), limits);
     let state = state(one(&[], &[vector], code));
     let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
