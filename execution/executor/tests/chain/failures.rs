@@ -59,6 +59,16 @@ fn running_out_costs_all_the_gas_allowed() {
 }
 
 #[test]
+fn running_out_of_memory_costs_what_was_used() {
+    let mut chain = chain_with_probe();
+    let allowed = 100_000;
+    let (status, gas) = fail(&mut chain, &probe("hoard"), vec![bytes(&1u64)], Some(allowed));
+    let ExecutionStatus::ExecutionFailure { status, .. } = status else { panic!("{status}") };
+    assert_eq!(status, StatusCode::MEMORY_LIMIT_EXCEEDED.number());
+    assert!(gas > 0 && gas < allowed);
+}
+
+#[test]
 fn storage_that_cannot_be_paid_is_out_of_gas_too() {
     let mut chain = chain_with_probe();
     let tx = chain.call(2, &probe("fill"), vec![bytes(&50u64)]);

@@ -57,6 +57,21 @@ module probe::probe {
         loop {}
     }
 
+    /// Changes state, then copies until there is no memory left.
+    public entry fun hoard(number: u64) acquires Counter {
+        borrow_global_mut<Counter>(@probe).value = number;
+        let all = vector[];
+        let i = 0;
+        while (i < 10000) {
+            vector::push_back(&mut all, i);
+            i = i + 1;
+        };
+        loop {
+            let more = all;
+            vector::push_back(&mut more, number);
+        }
+    }
+
     public entry fun give_all(who: &signer, to: address, amount: u64) {
         aptos_account::transfer(who, to, amount);
     }
