@@ -6,12 +6,12 @@ mod tests;
 mod units;
 mod verify;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use noema_types::Address;
 
-use crate::diagnostics::{Diagnostics, Files, Symbol};
+use crate::diagnostics::{Diagnostics, FileId, Files, Symbol};
 use crate::expand::ast::Edition;
 use crate::expand::test_plan::TestPlan;
 use crate::expand::{PackageUnits, expand};
@@ -140,14 +140,32 @@ fn compile_units(
     mut diagnostics: Diagnostics,
     options: Options,
 ) -> Result<CompiledProgram, CompileFailure> {
+    let foreign: BTreeSet<FileId> = packages
+        .iter()
+        .filter(|package| !package.is_target)
+        .flat_map(|package| package.units.iter().map(|unit| unit.file))
+        .collect();
     let program = expand(packages, options.test, &mut diagnostics);
     let test_plan = options.test.then(|| TestPlan::new(&program, &mut diagnostics));
-    match link::compile(&program, &files, &mut diagnostics) {
+    let compiled = link::compile(&program, &files, &mut diagnostics);
+    let diagnostics = without_foreign_warnings(diagnostics, &foreign);
+    match compiled {
         Some((modules, scripts)) if !diagnostics.has_errors() => {
             Ok(CompiledProgram { modules, scripts, test_plan, files, warnings: diagnostics })
         }
         _ => Err(CompileFailure { diagnostics, files }),
     }
+}
+
+/// Warnings about dependencies are their authors' business.
+fn without_foreign_warnings(diagnostics: Diagnostics, foreign: &BTreeSet<FileId>) -> Diagnostics {
+    let mut kept = Diagnostics::new();
+    for diagnostic in diagnostics {
+        if diagnostic.is_error() || !diagnostic.span().is_some_and(|span| foreign.contains(&span.file)) {
+            kept.push(diagnostic);
+        }
+    }
+    kept
 }
 
 /// Runs `work` on a thread whose stack bears the deepest tree the parser lets through.

@@ -120,6 +120,19 @@ fn several_errors_come_in_one_run_and_point_at_the_source() {
 }
 
 #[test]
+fn warnings_are_about_the_package_itself() {
+    let noisy = SourcePackage {
+        name: "noisy".into(),
+        sources: vec![("noisy.move".into(), "module 0x43::n { public fun f() { let unused = 1; } }".into())],
+        ..SourcePackage::default()
+    };
+    let quiet = compile_sources(&package("fun f() {}"), std::slice::from_ref(&noisy), Options::default()).unwrap();
+    assert!(quiet.warnings.is_empty());
+    let loud = compile_sources(&noisy, &[], Options::default()).unwrap();
+    assert_eq!(loud.warnings.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["W0401"]);
+}
+
+#[test]
 fn deep_nesting_does_not_exhaust_the_stack() {
     let deep = format!("fun f(): u64 {{ {}1{} }}", "(1 + ".repeat(90), ")".repeat(90));
     assert!(compile(&deep).is_ok());
