@@ -453,7 +453,7 @@ mod tests {
 
     #[test]
     fn decoding_counts_what_the_value_takes_and_stops_at_a_limit() {
-        assert!(std::mem::size_of::<Value>() as u64 <= VALUE_BYTES);
+        assert!(size_of::<Value>() as u64 <= VALUE_BYTES);
         let (layout, value) = (sample_layout(), sample_value());
         let bytes = layout.encode(&value).unwrap();
         let size = value.memory_size();
