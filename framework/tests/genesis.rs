@@ -126,7 +126,7 @@ fn genesis_holds_modules_coins_and_the_model() {
     assert_eq!(view(&state, "timestamp", "now_seconds", vec![], vec![]), arg(&1_700_000_000u64));
     assert_eq!(
         view(&state, "code", "package_names", vec![], vec![arg(&Address::ONE)]),
-        arg(&["MoveStdlib", "NoemaFramework"])
+        arg(&vec!["MoveStdlib", "NoemaFramework"])
     );
     let model = arg(&model_address(&state));
     assert_eq!(view(&state, "model", "name", vec![], vec![model.clone()]), arg(&"smollm2-135m"));

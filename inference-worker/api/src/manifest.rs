@@ -110,15 +110,17 @@ impl ModelManifest {
 }
 
 impl Cost {
-    /// Units to read `prompt` tokens and write at most `new` ones after them.
+    /// Units to read `prompt` tokens and write at most `new` ones after them; saturating. `0x1::model` has the same formula.
     #[must_use]
     pub fn units(&self, prompt: u64, new: u64) -> u64 {
-        let total = prompt.saturating_add(new);
-        let pairs = total.saturating_mul(total.saturating_add(1)) / 2;
-        prompt
-            .saturating_mul(self.prompt_token)
-            .saturating_add(new.saturating_mul(self.new_token))
-            .saturating_add(self.context_kilo.saturating_mul(pairs.div_ceil(1_024)))
+        let tokens = |count: u64| u128::from(count.min(u64::from(u32::MAX)));
+        let total = tokens(prompt) + tokens(new);
+        let pairs = total * (total + 1) / 2;
+        let product = |count: u64, price: u64| u128::from(count) * u128::from(price);
+        let units = product(prompt, self.prompt_token)
+            .saturating_add(product(new, self.new_token))
+            .saturating_add(u128::from(self.context_kilo) * pairs.div_ceil(1_024));
+        u64::try_from(units).unwrap_or(u64::MAX)
     }
 }
 
