@@ -324,6 +324,7 @@ fn the_api_answers_what_sdks_ask() {
         ("/transactions/by_version/999999999".to_owned(), "transaction_not_found", 404),
         (format!("/transactions/by_hash/0x{}", "ab".repeat(32)), "transaction_not_found", 404),
         ("/transactions?limit=0".to_owned(), "invalid_input", 400),
+        ("/transactions?start=1&start=2".to_owned(), "invalid_input", 400),
         ("/blocks/by_height/999999999".to_owned(), "block_not_found", 404),
         ("/nothing/here".to_owned(), "web_framework_error", 404),
         ("?ledger_version=1&x=y".to_owned(), "", 200),

@@ -1,14 +1,14 @@
 //! Accounts: sequence numbers, resources, modules, balances, transactions, events.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderName;
 use axum::response::{IntoResponse, Response};
 use noema_execution_api::StateView;
 use noema_types::{Address, EventKey, Identifier, ModuleId, StateKey, StructTag, TypeTag};
 use serde_json::{Value, json};
 
-use super::extract::{PageQuery, parse};
+use super::extract::{Page, parse};
 use super::limits::{PAGE_DEFAULT, PAGE_MAX, STATE_PAGE_MAX};
 use super::render::{Renderer, committed_json, event_json, module_json};
 use super::{ApiError, ApiResult, ApiState, blocking};
@@ -36,7 +36,7 @@ fn paged(next: Option<Vec<u8>>, json: Json<Value>) -> Response {
 pub(super) async fn account(
     State(state): State<ApiState>,
     Path(address): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let address: Address = parse("address", &address)?;
     let version = query.version()?;
@@ -55,7 +55,7 @@ pub(super) async fn account(
 pub(super) async fn resource(
     State(state): State<ApiState>,
     Path((address, tag)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let address: Address = parse("address", &address)?;
     let tag: StructTag = parse("resource type", &tag)?;
@@ -72,7 +72,7 @@ pub(super) async fn resource(
 pub(super) async fn resources(
     State(state): State<ApiState>,
     Path(address): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Response> {
     let address: Address = parse("address", &address)?;
     let (version, limit) = (query.version()?, query.limit(STATE_PAGE_MAX, STATE_PAGE_MAX)?);
@@ -93,7 +93,7 @@ pub(super) async fn resources(
 pub(super) async fn module(
     State(state): State<ApiState>,
     Path((address, name)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let address: Address = parse("address", &address)?;
     let id = ModuleId::new(address, parse::<Identifier>("module name", &name)?);
@@ -109,7 +109,7 @@ pub(super) async fn module(
 pub(super) async fn modules(
     State(state): State<ApiState>,
     Path(address): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Response> {
     let address: Address = parse("address", &address)?;
     let (version, limit) = (query.version()?, query.limit(STATE_PAGE_MAX, STATE_PAGE_MAX)?);
@@ -124,7 +124,7 @@ pub(super) async fn modules(
 pub(super) async fn balance(
     State(state): State<ApiState>,
     Path((address, asset)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<u64>> {
     let address: Address = parse("address", &address)?;
     let coin = coin_of(&asset)?;
@@ -152,7 +152,7 @@ fn coin_of(asset: &str) -> ApiResult<Option<StructTag>> {
 pub(super) async fn transactions(
     State(state): State<ApiState>,
     Path(address): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let address: Address = parse("address", &address)?;
     let (start, limit) = (query.start()?, query.limit(PAGE_DEFAULT, PAGE_MAX)?);
@@ -168,7 +168,7 @@ pub(super) async fn transactions(
 pub(super) async fn events(
     State(state): State<ApiState>,
     Path((address, creation_number)): Path<(String, String)>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let account_address: Address = parse("address", &address)?;
     let creation_number = parse("creation number", &creation_number)?;
@@ -179,7 +179,7 @@ pub(super) async fn events(
 pub(super) async fn events_by_field(
     State(state): State<ApiState>,
     Path((address, tag, field)): Path<(String, String, String)>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let address: Address = parse("address", &address)?;
     let tag: StructTag = parse("resource type", &tag)?;

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
 use serde::{Deserialize, Deserializer};
 
 use super::{ApiError, ApiResult};
@@ -29,6 +31,19 @@ pub(crate) struct PageQuery {
     pub(crate) estimate_gas_unit_price: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     pub(crate) estimate_max_gas_amount: Option<String>,
+}
+
+/// The query of a request; a malformed one is an error like any other.
+#[derive(Debug)]
+pub(crate) struct Page(pub(crate) PageQuery);
+
+impl<S: Send + Sync> FromRequestParts<S> for Page {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let query = Query::<PageQuery>::from_request_parts(parts, state).await;
+        query.map(|Query(query)| Self(query)).map_err(|rejection| ApiError::invalid_input(rejection.body_text()))
+    }
 }
 
 fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -1,11 +1,11 @@
 //! Ledger information and blocks.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use noema_types::{BlockInfo, Height, Version};
 use serde_json::{Value, json};
 
-use super::extract::{PageQuery, parse};
+use super::extract::{Page, PageQuery, parse};
 use super::render::{Renderer, committed_json};
 use super::{ApiError, ApiResult, ApiState, blocking};
 use crate::chain::Chain;
@@ -36,7 +36,7 @@ pub(super) async fn healthy(State(state): State<ApiState>) -> ApiResult<Json<Val
 pub(super) async fn block_by_height(
     State(state): State<ApiState>,
     Path(height): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let height = Height(parse("block height", &height)?);
     blocking(move || {
@@ -49,7 +49,7 @@ pub(super) async fn block_by_height(
 pub(super) async fn block_by_version(
     State(state): State<ApiState>,
     Path(version): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
 ) -> ApiResult<Json<Value>> {
     let version = Version(parse("version", &version)?);
     blocking(move || {

@@ -5,12 +5,12 @@ use std::time::Instant;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use noema_types::{Hash, SignedTransaction, Version};
 use serde_json::{Value, json};
 
-use super::extract::{PageQuery, parse};
+use super::extract::{Page, PageQuery, parse};
 use super::limits::{PAGE_DEFAULT, PAGE_MAX, WAIT_MAX};
 use super::render::{Renderer, committed_json, pending_json};
 use super::{ApiError, ApiResult, ApiState, blocking, simulating};
@@ -18,7 +18,7 @@ use crate::chain::{Chain, Found};
 
 const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
 
-pub(super) async fn list(State(state): State<ApiState>, Query(query): Query<PageQuery>) -> ApiResult<Json<Value>> {
+pub(super) async fn list(State(state): State<ApiState>, Page(query): Page) -> ApiResult<Json<Value>> {
     let (start, limit) = (query.start()?, query.limit(PAGE_DEFAULT, PAGE_MAX)?);
     blocking(move || {
         let latest = state.chain.ledger_info().version.0;
@@ -96,7 +96,7 @@ pub(super) async fn submit(
 
 pub(super) async fn simulate(
     State(state): State<ApiState>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use noema_execution_api::StateView;
 use noema_types::{Address, EntryFunction, Identifier, ModuleId, StateKey, TypeTag};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::extract::{PageQuery, parse};
+use super::extract::{Page, parse};
 use super::limits::{TABLE_KEY_BYTES_MAX, VIEW_GAS_MAX};
 use super::render::{Renderer, hex_json, parameter_tags, parse_argument};
 use super::{ApiError, ApiResult, ApiState, blocking, simulating};
@@ -28,7 +28,7 @@ struct ViewRequest {
 
 pub(super) async fn view(
     State(state): State<ApiState>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {
@@ -94,7 +94,7 @@ pub(super) struct TableItemRequest {
 pub(super) async fn table_item(
     State(state): State<ApiState>,
     Path(handle): Path<String>,
-    Query(query): Query<PageQuery>,
+    Page(query): Page,
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<Json<Value>> {
     let handle: Address = parse("table handle", &handle)?;
