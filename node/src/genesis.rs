@@ -1,15 +1,12 @@
 //! The first block of a local network, and the parameters that its node runs with.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use noema_compiler::{CompiledProgram, Options, SourcePackage, compile_sources};
 use noema_crypto::Ed25519KeyPair;
 use noema_execution_api::{GasSchedule, StateView};
 use noema_executor::{MoveTransactionVm, SignatureCheck, TransactionCosts, limits};
-use noema_framework::{GenesisConfig, GenesisPackage, PackageMetadata, ResidentModel, UpgradePolicy, build_genesis};
+use noema_framework::{GenesisConfig, ResidentModel, build_genesis, compile_packages};
 use noema_mempool::GasBounds;
-use noema_move_stdlib::EmbeddedPackage;
 use noema_state::{BlockCommit, TransactionCommit};
 use noema_types::{
     Address, AuthKey, ChainId, Epoch, ExecutionStatus, Gas, Hash, Height, Round, StateKey, StructTag, Transaction,
@@ -71,8 +68,9 @@ impl LocalnetGenesis {
             inference_units_per_transaction: LOCALNET_INFERENCE_UNITS,
             inference_calls_per_transaction: noema_framework::INFERENCE_CALLS_PER_TRANSACTION,
         };
-        let genesis =
-            build_genesis(&framework_packages()?, &config).map_err(|error| NodeError::Genesis(error.to_string()))?;
+        let packages = compile_packages()
+            .map_err(|failure| NodeError::Genesis(format!("the framework does not compile:\n{failure}")))?;
+        let genesis = build_genesis(&packages, &config).map_err(|error| NodeError::Genesis(error.to_string()))?;
         let transaction = TransactionCommit {
             write_set: genesis.write_set.clone(),
             events: genesis.events.clone(),
@@ -89,33 +87,6 @@ impl LocalnetGenesis {
             timestamp_us: self.timestamp_us,
             transactions: vec![transaction],
         })
-    }
-}
-
-fn source_package(package: &EmbeddedPackage) -> SourcePackage {
-    let names = ["std", "aptos_std", "aptos_framework", "noema", "vm_reserved"];
-    let value = |name: &str| if name == "vm_reserved" { Address::ZERO } else { Address::ONE };
-    SourcePackage {
-        name: package.name.to_owned(),
-        sources: package.sources.iter().map(|&(path, text)| (path.to_owned(), text.to_owned())).collect(),
-        addresses: names.iter().map(|&name| (name.to_owned(), value(name))).collect::<BTreeMap<_, _>>(),
-    }
-}
-
-/// The standard library and the framework, compiled from the sources inside this binary.
-fn framework_packages() -> Result<Vec<GenesisPackage>, NodeError> {
-    let (library, framework) = (noema_move_stdlib::package(), noema_framework::package());
-    let program = compile_sources(&source_package(&framework), &[source_package(&library)], Options::default())
-        .map_err(|failure| NodeError::Genesis(format!("the framework does not compile:\n{failure}")))?;
-    Ok([library, framework].iter().map(|package| genesis_package(package, &program)).collect())
-}
-
-fn genesis_package(package: &EmbeddedPackage, program: &CompiledProgram) -> GenesisPackage {
-    let units: Vec<_> = program.modules.iter().filter(|unit| unit.package.as_str() == package.name).collect();
-    let names = units.iter().map(|unit| unit.module.self_id().name.to_string());
-    GenesisPackage {
-        metadata: PackageMetadata::new(package.name, UpgradePolicy::COMPATIBLE, names),
-        modules: units.iter().map(|unit| unit.bytes.clone()).collect(),
     }
 }
 
