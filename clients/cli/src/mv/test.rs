@@ -106,7 +106,9 @@ fn judge(package: &Package, outcome: &Outcome, error: &VmError) -> Option<String
     };
     let is_kind = match &pattern.kind {
         FailureKind::Abort(code) => error.abort_code() == Some(*code),
-        FailureKind::ErrorConstant { .. } => error.status == StatusCode::ABORTED,
+        FailureKind::ErrorConstant { module, name } => {
+            error.abort_code().is_some_and(|code| error_name(package, module, code) == Some(name.as_str()))
+        }
         FailureKind::Arithmetic => error.status == StatusCode::ARITHMETIC_ERROR,
         FailureKind::Vector(minor) => {
             error.status == StatusCode::VECTOR_OPERATION_ERROR
@@ -124,6 +126,18 @@ fn judge(package: &Package, outcome: &Outcome, error: &VmError) -> Option<String
         })
     });
     (!(is_kind && is_place)).then(|| format!("expected {}, got {}", wanted(pattern), trace()))
+}
+
+/// Name of the `#[error]` constant that an abort code `0xC0kk_LLLL_IIII_CCCC` points to: `IIII` is its place among the
+/// module's identifiers.
+fn error_name<'a>(package: &'a Package, module: &ModuleIdent, code: u64) -> Option<&'a str> {
+    if code >> 56 != 0xC0 {
+        return None;
+    }
+    let is_module = |id: &ModuleId| id.address == module.address && id.name.as_str() == module.name.as_str();
+    let unit = package.program.modules.iter().find(|unit| is_module(&unit.module.self_id()))?;
+    let position = usize::from(u16::try_from((code >> 16) & 0xFFFF).ok()?);
+    unit.module.identifiers.get(position).map(|name| name.as_str())
 }
 
 fn wanted(pattern: &FailurePattern) -> String {
