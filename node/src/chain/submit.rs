@@ -111,7 +111,7 @@ impl Chain {
         Err(ApiError::unavailable(format!("transaction {hash} was not committed in time")))
     }
 
-    /// A price that the next block will take.
+    /// A price that every block takes. There is no market of prices yet: it is a constant above the floor.
     pub(crate) fn gas_price_estimate(&self) -> u64 {
         crate::genesis::GAS_PRICE_ESTIMATE
     }
