@@ -159,7 +159,7 @@ fn failing_questions_abort_with_their_names_and_keep_the_fee() {
             "an address without a model",
             vec![Address([3; 32]).0.to_vec(), text("hello"), 8_u64.to_le_bytes().to_vec()],
             GAS,
-            "E",
+            "EOBJECT_DOES_NOT_EXIST",
         ),
         ("too little gas for the question's bound", net.arguments("hello", 8), 10, "Out of gas"),
     ];
