@@ -72,6 +72,10 @@ byte_strings! {
     Secp256k1PublicKey(65, "secp256k1 public key");
     /// A secp256k1 ECDSA signature: r and s, big-endian.
     Secp256k1Signature(64, "secp256k1 signature");
+    /// A BLS12-381 public key: a compressed point of G1, perhaps not a valid one.
+    BlsPublicKey(48, "BLS12-381 public key");
+    /// A BLS12-381 signature: a compressed point of G2.
+    BlsSignature(96, "BLS12-381 signature");
     /// A secp256r1 public key: uncompressed, with the leading 0x04.
     Secp256r1PublicKey(65, "secp256r1 public key");
 }

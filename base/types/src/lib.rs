@@ -5,6 +5,8 @@
 
 mod address;
 mod auth_key;
+mod checkpoint;
+mod committee;
 mod encoding;
 mod event;
 mod hash;
@@ -17,17 +19,20 @@ mod state;
 mod status;
 mod transaction;
 mod units;
+mod validator_set;
 
 pub use address::{Address, AddressParseError};
 pub use auth_key::AuthKey;
+pub use checkpoint::{Certificate, CertifiedCheckpoint, Checkpoint, CheckpointData};
+pub use committee::{Committee, CommitteeError, ValidatorInfo};
 pub use encoding::{DecodeError, decode};
 pub use event::{Event, EventKey};
 pub use hash::{Hash, HashParseError};
 pub use identifier::{Identifier, IdentifierError};
 pub use keys::{
-    Abstraction, AnyPublicKey, AnySignature, Bitmap, Ed25519PublicKey, Ed25519Signature, KeyError, Keyless,
-    ModuleBundle, MultiEd25519PublicKey, MultiEd25519Signature, MultiKey, MultiKeySignature, Secp256k1PublicKey,
-    Secp256k1Signature, Secp256r1PublicKey, WebAuthn,
+    Abstraction, AnyPublicKey, AnySignature, Bitmap, BlsPublicKey, BlsSignature, Ed25519PublicKey, Ed25519Signature,
+    KeyError, Keyless, ModuleBundle, MultiEd25519PublicKey, MultiEd25519Signature, MultiKey, MultiKeySignature,
+    Secp256k1PublicKey, Secp256k1Signature, Secp256r1PublicKey, WebAuthn,
 };
 pub use language::{ModuleId, StructTag, TypeTag, TypeTagParseError};
 pub use ledger::{BlockInfo, BlockMetadata, Genesis, Transaction, TransactionInfo};
@@ -39,4 +44,5 @@ pub use transaction::{
     MultisigPayload, RawTransaction, Script, SignedTransaction, TransactionArgument, TransactionAuthenticator,
     TransactionPayload,
 };
-pub use units::{ChainId, Epoch, Gas, Height, Round, Version};
+pub use units::{Author, ChainId, CommitIndex, Epoch, Gas, Height, Round, Stake, TimestampMs, Version};
+pub use validator_set::{ValidatorConfig, ValidatorEntry, ValidatorSet};

@@ -39,6 +39,12 @@ pub const TYPE_ARGS_MAX: usize = 32;
 /// Arguments of a call, at most.
 pub const CALL_ARGS_MAX: usize = 128;
 
+/// Validators of one committee, at most.
+pub const COMMITTEE_VALIDATORS_MAX: usize = 512;
+
+/// Bytes of a validator's network address, at most.
+pub const NETWORK_ADDRESS_BYTES_MAX: usize = 256;
+
 const _: () = assert!(TRANSACTION_BYTES_MAX <= PUBLISH_TRANSACTION_BYTES_MAX);
 const _: () = assert!(MULTI_KEYS_MAX <= BITMAP_BYTES_MAX * 8);
 const _: () = assert!(SECONDARY_SIGNERS_MAX < TRANSACTION_SIGNATURES_MAX);

@@ -57,4 +57,12 @@ units! {
     Round(u64);
     /// Position of a block in the ledger, from 0 (genesis).
     Height(u64);
+    /// Position of a commit in the ordered stream, from 1; counts over epochs.
+    CommitIndex(u64);
+    /// Position of a validator in its epoch's committee.
+    Author(u16);
+    /// Stake of a validator, in the native coin's smallest unit.
+    Stake(u64);
+    /// Milliseconds since the Unix epoch.
+    TimestampMs(u64);
 }
