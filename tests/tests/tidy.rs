@@ -25,6 +25,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "noema-move-stdlib",
             "noema-framework",
             "noema-models",
+            "noema-network",
         ],
     ),
     (3, &["noema-mempool", "noema-engine"]),
