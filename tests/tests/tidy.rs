@@ -36,6 +36,7 @@ const LAYERS: &[(u8, &[&str])] = &[
 /// Heavy dependencies and the only crates that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
     ("axum", &["noema-node"]),
+    ("blst", &["noema-crypto"]),
     ("candle-core", &["noema-models"]),
     ("clap", &["noema"]),
     ("fastcrypto", &["noema-crypto"]),
