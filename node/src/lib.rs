@@ -14,6 +14,7 @@ mod genesis;
 mod metrics;
 mod producer;
 mod server;
+mod single;
 
 pub use config::{BlockConfig, InferenceConfig, NodeConfig};
 pub use error::NodeError;

@@ -9,11 +9,11 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use noema_dag::limits::UNEXECUTED_COMMITS_MAX;
-use noema_dag::{
+use crate::single::limits::UNEXECUTED_COMMITS_MAX;
+use crate::single::{
     Commit, CommitIndex, CommitSink, Input, PayloadLimits, Proposer, SingleConfig, SingleOrderer, TimestampMs, drive,
 };
+use bytes::Bytes;
 use noema_types::Round;
 
 use crate::chain::Chain;

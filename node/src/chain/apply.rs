@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use crate::single::{Commit, PayloadLimits, TimestampMs};
 use bytes::Bytes;
-use noema_dag::{Commit, PayloadLimits, TimestampMs};
 use noema_execution_api::{BlockContext, BlockOutput, DiscardReason, ExecutionBlock, StatusCode, TransactionResult};
 use noema_mempool::UnixSeconds;
 use noema_state::{BlockCommit, TransactionCommit};

@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use noema_dag::{CommitDigest, CommitIndex, LastCommit, TimestampMs};
+use crate::single::{CommitDigest, CommitIndex, LastCommit, TimestampMs};
 use noema_execution_api::BlockExecutor;
 use noema_executor::{MoveTransactionVm, SequentialExecutor, VerifiedSignatures};
 use noema_inference_api::Engine;

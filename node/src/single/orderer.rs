@@ -12,8 +12,8 @@
 //! Failure: the state is [`SingleOrderer::last`]; a sink that stores each commit in one batch with its effects can
 //! resume from it after any crash. A payload that was asked for and never became a commit is simply asked for again.
 
-use crate::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_TRANSACTIONS_MAX, TIMESTAMP_STEP_MS, UNEXECUTED_COMMITS_MAX};
-use crate::{
+use crate::single::limits::{PAYLOAD_BYTES_MAX, PAYLOAD_TRANSACTIONS_MAX, TIMESTAMP_STEP_MS, UNEXECUTED_COMMITS_MAX};
+use crate::single::{
     Author, Commit, CommitDigest, CommitIndex, Epoch, Input, Orderer, Output, PayloadLimits, Round, TimestampMs,
 };
 use serde::{Deserialize, Serialize};
@@ -230,4 +230,5 @@ impl Orderer for SingleOrderer {
 }
 
 #[cfg(test)]
+#[path = "tests.rs"]
 mod tests;

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use bytes::Bytes;
 
-use crate::{Author, Commit, CommitIndex, Round, StepError, TimestampMs};
+use crate::single::{Author, Commit, CommitIndex, Round, StepError, TimestampMs};
 
 /// How much a payload may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use noema_types::Hash;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CommitSink, DriveError, Proposer, drive};
+use crate::single::{CommitSink, DriveError, Proposer, drive};
 
 #[derive(Debug, Default)]
 struct Queue {
