@@ -28,7 +28,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "noema-network",
         ],
     ),
-    (3, &["noema-mempool", "noema-engine"]),
+    (3, &["noema-consensus", "noema-mempool", "noema-engine"]),
     (4, &["noema-node"]),
     (5, &["noema", "noema-sdk", "noema-tests"]),
 ];
