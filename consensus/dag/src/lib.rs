@@ -1,16 +1,22 @@
 //! Orders transactions into commits as a pure state machine.
 
 mod config;
+mod core;
 pub mod limits;
 mod protocol;
 mod state;
+mod stats;
 mod types;
+mod verify;
 
 pub use config::{CoreConfig, Pace, Rules};
+pub use crate::core::Core;
 pub use noema_types::{Author, CommitIndex, Epoch, Round, TimestampMs};
 pub use protocol::{Committed, Evidence, Fault, Input, Message, MessageClass, Output, PayloadLimits, Record, SliceEnd};
 pub use state::{ConsensusState, ScheduleState};
+pub use stats::CoreStats;
 pub use types::{
     BLOCK_DOMAIN, Batch, BatchDigest, BatchRef, Block, BlockCrypto, BlockDigest, BlockHeader, BlockRef, BlockV1,
     Commit, CommitDigest, CommitVote, VerifiedBlock,
 };
+pub use verify::Invalid;

@@ -58,6 +58,9 @@ pub enum Message {
         /// Latest block it has accepted of who asks.
         yours: Option<Block>,
     },
+    /// A request for all blocks above these rounds, one for each author: the way to catch up many rounds at once. The
+    /// answer is [`Message::Blocks`], lowest rounds first.
+    FetchAfter(Vec<Round>),
 }
 
 /// Which queue a message belongs to: bulk never delays blocks.
@@ -80,6 +83,8 @@ pub enum Record {
     Batch(Batch),
     /// The own block of this round is about to be made: a lower bound for what may have been sent.
     Proposed(Round),
+    /// The log was lost before. Own blocks below this round may exist and be unknown; none was made at or above it.
+    Resumed(Round),
 }
 
 /// Something that happened, from outside the protocol.
@@ -243,7 +248,7 @@ impl Message {
             Self::FetchBlocks(_) | Self::Blocks { .. } | Self::FetchBatches(_) | Self::Batches(_) => {
                 MessageClass::Fetch
             }
-            Self::FetchLast { .. } | Self::Last { .. } => MessageClass::Fetch,
+            Self::FetchLast { .. } | Self::Last { .. } | Self::FetchAfter(_) => MessageClass::Fetch,
         }
     }
 }

@@ -231,6 +231,14 @@ impl VerifiedBlock {
         Self { reference: block.reference(), block: Arc::new(block) }
     }
 
+    /// Wraps a block whose signing message was computed before.
+    pub(crate) fn with_message(block: BlockV1, mut message: Vec<u8>) -> Self {
+        message.extend(block.signature.0);
+        let digest = BlockDigest(hash(BLOCK_DIGEST_CONTEXT, &message));
+        let reference = BlockRef { round: block.header.round, author: block.header.author, digest };
+        Self { reference, block: Arc::new(block) }
+    }
+
     /// Its name.
     #[must_use]
     pub fn reference(&self) -> BlockRef {
