@@ -1,16 +1,23 @@
 //! Orders transactions into commits as a pure state machine.
 
+mod committer;
 mod config;
+mod dag;
 mod core;
 pub mod limits;
+mod linearizer;
 mod protocol;
+mod schedule;
+mod slicer;
 mod state;
 mod stats;
 mod types;
 mod verify;
 
+pub use committer::{CommitStats, Committer};
 pub use config::{CoreConfig, Pace, Rules};
 pub use crate::core::Core;
+pub use dag::Dag;
 pub use noema_types::{Author, CommitIndex, Epoch, Round, TimestampMs};
 pub use protocol::{Committed, Evidence, Fault, Input, Message, MessageClass, Output, PayloadLimits, Record, SliceEnd};
 pub use state::{ConsensusState, ScheduleState};
