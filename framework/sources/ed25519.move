@@ -8,6 +8,8 @@ module aptos_std::ed25519 {
     use std::vector;
     use aptos_std::type_info::{Self, TypeInfo};
 
+    friend aptos_framework::evidence;
+
     /// Scheme byte of single Ed25519 keys in authentication keys.
     const SIGNATURE_SCHEME_ID: u8 = 0;
     const PUBLIC_KEY_NUM_BYTES: u64 = 32;
@@ -92,6 +94,14 @@ module aptos_std::ed25519 {
         signature_verify_strict_internal(signature.bytes, public_key.bytes, bcs::to_bytes(&message))
     }
 
+    /// Whether the signature is one that validators take of each other: a commitment of small order is none to a
+    /// contract, but a block signed with one counts, and so must evidence of it.
+    public(friend) fun signature_verify_as_validators_do(
+        signature: vector<u8>, public_key: vector<u8>, message: vector<u8>
+    ): bool {
+        signature_verify_zip215_internal(signature, public_key, message)
+    }
+
     public fun unvalidated_public_key_to_authentication_key(pk: &UnvalidatedPublicKey): vector<u8> {
         public_key_bytes_to_authentication_key(pk.bytes)
     }
@@ -110,4 +120,16 @@ module aptos_std::ed25519 {
     native fun signature_verify_strict_internal(
         signature: vector<u8>, public_key: vector<u8>, message: vector<u8>
     ): bool;
+
+    native fun signature_verify_zip215_internal(
+        signature: vector<u8>, public_key: vector<u8>, message: vector<u8>
+    ): bool;
+
+    #[test_only]
+    /// The key of a seed.
+    native public fun public_key_for_test(seed: u8): vector<u8>;
+
+    #[test_only]
+    /// A signature by a seed's key.
+    native public fun sign_for_test(seed: u8, message: vector<u8>): vector<u8>;
 }

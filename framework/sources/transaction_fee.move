@@ -1,11 +1,12 @@
 /// Charges fees and states them.
 module aptos_framework::transaction_fee {
     use aptos_framework::aptos_coin::AptosCoin;
-    use aptos_framework::coin::{Self, BurnCapability};
+    use aptos_framework::coin::{Self, BurnCapability, Coin};
     use aptos_framework::event;
     use aptos_framework::system_addresses;
 
     friend aptos_framework::genesis;
+    friend aptos_framework::stake;
     friend aptos_framework::transaction_validation;
 
     /// Lets this module burn fees.
@@ -47,6 +48,11 @@ module aptos_framework::transaction_fee {
     /// Burns a fee.
     public(friend) fun burn_fee(account: address, fee: u64) {
         coin::burn_from<AptosCoin>(account, fee, &borrow_global<AptosCoinCapabilities>(@aptos_framework).burn_cap);
+    }
+
+    /// Burns a coin: what a validator loses.
+    public(friend) fun burn_coin(coin: Coin<AptosCoin>) {
+        coin::burn(coin, &borrow_global<AptosCoinCapabilities>(@aptos_framework).burn_cap);
     }
 
     public(friend) fun emit_fee_statement(

@@ -27,7 +27,7 @@ module aptos_framework::chain_tests {
         assert!(block::get_current_block_height() == 0, 2);
         assert!(block::get_epoch_interval_secs() == 7200, 3);
         assert!(account::exists_at(@0x1) && account::exists_at(@0xa), 4);
-        assert!(coin::supply<AptosCoin>() == option::some(1000000000), 5);
+        assert!(coin::supply<AptosCoin>() == option::some(1000000000 + 100000), 5);
     }
 
     #[test(framework = @0x1, vm = @0x0)]
@@ -70,7 +70,7 @@ module aptos_framework::chain_tests {
         validation::prologue_for_test(SENDER, SENDER, 0, key(SENDER), 100, 1000, 10, 4);
         validation::epilogue_for_test(SENDER, SENDER, 100, 30, 0);
         assert!(coin::balance<AptosCoin>(SENDER) == 1000000000 - 3000, 0);
-        assert!(coin::supply<AptosCoin>() == option::some(1000000000 - 3000), 1);
+        assert!(coin::supply<AptosCoin>() == option::some(1000000000 + 100000 - 3000), 1);
         assert!(account::get_sequence_number(SENDER) == 1, 2);
         assert!(transaction_fee::was_stated_for_test(30, 30, 0), 3);
         assert!(!transaction_fee::was_inference_stated_for_test(10, 0, 1), 4);

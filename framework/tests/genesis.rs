@@ -9,15 +9,19 @@ use bytes::Bytes;
 use noema_execution_api::{
     AnswerSource, GasMeter, GasSchedule, MemoryState, NoAnswers, PendingJob, StateView, TransactionContext,
 };
+use noema_crypto::{BlsKeyPair, Ed25519KeyPair};
 use noema_framework::{
-    GenesisConfig, GenesisPackage, INFERENCE_CALLS_PER_TRANSACTION, INFERENCE_UNITS_PER_TRANSACTION, ResidentModel,
-    build_genesis, compile_packages, natives,
+    GenesisConfig, GenesisError, GenesisPackage, GenesisValidator, INFERENCE_CALLS_PER_TRANSACTION,
+    INFERENCE_UNITS_PER_TRANSACTION, ResidentModel, StakingParameters, build_genesis, compile_packages, natives,
+    on_chain,
 };
 use noema_inference_api::{
     Answer, AnswerError, Family, Generated, Job, JobKind, ModelManifest, NUMERICS_VERSION, Options, RopeScaling,
     SpecialTokens, Stop,
 };
-use noema_types::{Address, ChainId, Genesis, Hash, ModuleId, StateKey, TypeTag, WriteOp};
+use noema_types::{
+    Address, ChainId, Epoch, Genesis, Hash, ModuleId, Stake, StateKey, TimestampMs, TypeTag, WriteOp,
+};
 use noema_vm::{ExecError, Session, Vm, VmLimits};
 use serde::Serialize;
 
@@ -55,11 +59,27 @@ fn config() -> GenesisConfig {
         chain_id: ChainId(4),
         timestamp_us: 1_700_000_000_000_000,
         epoch_interval_us: 7_200_000_000,
+        validators: (0..4).map(validator).collect(),
+        staking: StakingParameters::default(),
         accounts: vec![(RICH, 1_000_000)],
         faucet: Some(RICH),
         resident_models: vec![ResidentModel { weights: WEIGHTS, tokenizer: Hash([4; 32]), manifest: manifest() }],
         inference_units_per_transaction: INFERENCE_UNITS_PER_TRANSACTION,
         inference_calls_per_transaction: INFERENCE_CALLS_PER_TRANSACTION,
+    }
+}
+
+fn validator(seed: u8) -> GenesisValidator {
+    let checkpoint = BlsKeyPair::from_seed(&[seed; 32]);
+    GenesisValidator {
+        address: Address([0xA0 + seed; 32]),
+        balance: 500,
+        stake: 100_000_000 * (1 + u64::from(seed)),
+        consensus_key: Ed25519KeyPair::from_private_bytes([seed; 32]).public(),
+        network_key: Ed25519KeyPair::from_private_bytes([seed + 100; 32]).public(),
+        checkpoint_key: checkpoint.public(),
+        proof_of_possession: checkpoint.proof_of_possession(),
+        network_address: format!("validator-{seed}:7000"),
     }
 }
 
@@ -131,6 +151,52 @@ fn genesis_holds_modules_coins_and_the_model() {
     let model = arg(&model_address(&state));
     assert_eq!(view(&state, "model", "name", vec![], vec![model.clone()]), arg(&"smollm2-135m"));
     assert_eq!(view(&state, "model", "weights", vec![], vec![model]), arg(&WEIGHTS.0.to_vec()));
+}
+
+#[test]
+fn block_0_holds_the_first_committee() {
+    let state = state();
+    let epoch = on_chain::epoch_state(&state).unwrap();
+    assert_eq!(epoch.committee.epoch(), Epoch(1));
+    assert_eq!(on_chain::configuration(&state).unwrap().announced(), 1);
+    assert_eq!((epoch.begun_us, epoch.end), (1_700_000_000_000_000, TimestampMs(1_700_007_200_000)));
+    assert_eq!(epoch.committee.size(), 4);
+    for (seed, info) in (0..4).zip(epoch.committee.validators()) {
+        let expected = validator(seed);
+        assert_eq!((info.address, info.stake), (expected.address, Stake(expected.stake)));
+        assert_eq!((info.consensus_key, info.network_key), (expected.consensus_key, expected.network_key));
+        assert_eq!((info.checkpoint_key, &info.network_address), (expected.checkpoint_key, &expected.network_address));
+        assert_eq!(view(&state, "coin", "balance", vec![coin()], vec![arg(&info.address)]), arg(&500u64));
+    }
+    let late = GenesisConfig { timestamp_us: 1_700_000_000_000_001, ..config() };
+    let mut state = MemoryState::new();
+    state.apply(&genesis(&late).write_set);
+    assert_eq!(on_chain::epoch_end_ms(&state).unwrap(), TimestampMs(1_700_007_200_001));
+}
+
+#[test]
+fn validators_that_make_no_committee_make_no_genesis() {
+    let refused = |validators: Vec<GenesisValidator>| {
+        build_genesis(&PACKAGES, &GenesisConfig { validators, ..config() }).unwrap_err()
+    };
+    assert!(matches!(refused(vec![]), GenesisError::NoValidators));
+    let code = |validators| match refused(validators) {
+        GenesisError::Function { function: "create_validator", error } => {
+            error.program().and_then(noema_vm::VmError::abort_code).expect("it aborts")
+        }
+        error => panic!("{error}"),
+    };
+    let with = |change: &dyn Fn(&mut GenesisValidator)| {
+        let mut second = validator(1);
+        change(&mut second);
+        code(vec![validator(0), second])
+    };
+    let proof = validator(0).proof_of_possession;
+    assert_eq!(with(&|it| it.proof_of_possession = proof), 0x10002);
+    assert_eq!(with(&|it| it.consensus_key = validator(0).consensus_key), 0x80003);
+    assert_eq!(with(&|it| it.network_address = "nowhere".to_owned()), 0x10004);
+    assert_eq!(with(&|it| it.stake = 1), 0x10003);
+    assert_eq!(with(&|it| it.stake = 1 << 60), 0x1000e);
 }
 
 #[test]

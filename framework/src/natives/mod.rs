@@ -3,6 +3,7 @@
 //! Natives have no effect but through their context: a transaction that runs again from its start repeats exactly.
 
 mod chain;
+mod curves;
 mod inference;
 mod scripted;
 mod table;
@@ -26,12 +27,14 @@ pub fn test_natives() -> NativeTable {
     let mut table = shared();
     scripted::add_to(&mut table);
     chain::add_test_only_to(&mut table);
+    curves::add_test_only_to(&mut table);
     table
 }
 
 fn shared() -> NativeTable {
     let mut table = noema_move_stdlib::natives();
     chain::add_to(&mut table);
+    curves::add_to(&mut table);
     table::add_to(&mut table);
     values::add_to(&mut table);
     inference::add_accounting_to(&mut table);

@@ -1,29 +1,15 @@
-//! Natives about values and types: names, BCS, signatures.
+//! Natives about values and types: names and BCS.
 
-use noema_crypto::{is_strict_ed25519_key, verify_ed25519_strict};
 use noema_execution_api::{
-    InternalGas, MoveTypeLayout, NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, Value,
+    MoveTypeLayout, NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, Value,
 };
-use noema_types::{Address, Ed25519PublicKey, Ed25519Signature, StructTag, TypeTag};
+use noema_types::{Address, StructTag, TypeTag};
 
 /// `invalid_argument(1)`.
 const EINVALID_BYTES: u64 = 0x10001;
-/// One signature check, in internal gas: some 60 microseconds where a simple instruction takes a few nanoseconds.
-const VERIFY_COST: InternalGas = InternalGas(200_000);
-/// One decompression of a point.
-const VALIDATE_COST: InternalGas = InternalGas(40_000);
-
 pub(super) fn add_to(table: &mut NativeTable) {
     table.add_module(Address::ONE, "type_info", &[("type_of_internal", type_of), ("type_name_internal", type_name)]);
     table.add(Address::ONE, "from_bcs", "from_bytes", from_bytes);
-    table.add_module(
-        Address::ONE,
-        "ed25519",
-        &[
-            ("public_key_validate_internal", public_key_validate),
-            ("signature_verify_strict_internal", signature_verify_strict),
-        ],
-    );
 }
 
 /// `native fun type_of_internal<T>(): (bool, address, vector<u8>, vector<u8>);`
@@ -88,28 +74,6 @@ fn may_be_forged(layout: &MoveTypeLayout, value: &Value) -> bool {
         }
         _ => true,
     }
-}
-
-/// `native fun public_key_validate_internal(bytes: vector<u8>): bool;`
-fn public_key_validate(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let bytes = args.bytes()?;
-    context.charge(VALIDATE_COST)?;
-    let is_valid = bytes.try_into().is_ok_and(|key| is_strict_ed25519_key(&Ed25519PublicKey(key)));
-    Ok(vec![Value::Bool(is_valid)])
-}
-
-/// `native fun signature_verify_strict_internal(signature, public_key, message): bool;`
-fn signature_verify_strict(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let (signature, key, message) = (args.bytes()?, args.bytes()?, args.bytes()?);
-    context.charge(VERIFY_COST)?;
-    context.charge_bytes(message.len())?;
-    let verifies = match (<[u8; 32]>::try_from(key), <[u8; 64]>::try_from(signature)) {
-        (Ok(key), Ok(signature)) => {
-            verify_ed25519_strict(&Ed25519PublicKey(key), &message, &Ed25519Signature(signature))
-        }
-        _ => false,
-    };
-    Ok(vec![Value::Bool(verifies)])
 }
 
 #[cfg(test)]
