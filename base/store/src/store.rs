@@ -109,6 +109,11 @@ impl Batch {
         self.operations.push((column, key.into(), WriteOp::Delete));
     }
 
+    /// Adds the changes of another batch after those of this one.
+    pub fn append(&mut self, other: Self) {
+        self.operations.extend(other.operations);
+    }
+
     /// The changes, in the order they were made.
     #[must_use]
     pub fn operations(&self) -> &[(Column, Bytes, WriteOp)] {
@@ -173,6 +178,17 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn appended_changes_come_after() {
+        let column = Column("a");
+        let (mut first, mut second) = (Batch::new(), Batch::new());
+        first.put(column, &b"k"[..], &b"1"[..]);
+        second.delete(column, &b"k"[..]);
+        first.append(second.clone());
+        assert_eq!(first.operations().len(), 2);
+        assert_eq!(first.operations()[1..], *second.operations());
+    }
 
     #[test]
     fn the_end_of_a_prefix() {

@@ -48,6 +48,19 @@ pub fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T
         .map_err(|error| DecodeError::Malformed { what, reason: error.to_string() })
 }
 
+/// Decodes BCS with nothing left over, no more than `limit` bytes and no more than `depth` nested containers.
+pub(crate) fn decode_limited<T: DeserializeOwned>(
+    what: &'static str,
+    bytes: &[u8],
+    limit: usize,
+    depth: usize,
+) -> Result<T, DecodeError> {
+    if bytes.len() > limit {
+        return Err(DecodeError::TooLarge { what, size: bytes.len(), limit });
+    }
+    bcs::from_bytes_with_limit(bytes, depth).map_err(|error| DecodeError::Malformed { what, reason: error.to_string() })
+}
+
 /// `Vec<Vec<u8>>` as a sequence of byte strings.
 pub(crate) mod byte_strings {
     use serde::{Deserialize, Deserializer, Serializer};

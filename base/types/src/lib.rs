@@ -5,6 +5,7 @@
 
 mod address;
 mod auth_key;
+mod block;
 mod checkpoint;
 mod committee;
 mod encoding;
@@ -15,6 +16,7 @@ mod keys;
 mod language;
 mod ledger;
 pub mod limits;
+mod proof;
 mod state;
 mod status;
 mod transaction;
@@ -23,6 +25,10 @@ mod validator_set;
 
 pub use address::{Address, AddressParseError};
 pub use auth_key::AuthKey;
+pub use block::{
+    BlockCommit, CertifiedBlock, CommittedBlock, EpochChange, SnapshotChunk, SnapshotHeader, TransactionCommit,
+    accumulate,
+};
 pub use checkpoint::{Certificate, CertifiedCheckpoint, Checkpoint, CheckpointData};
 pub use committee::{Committee, CommitteeError, ValidatorInfo};
 pub use encoding::{DecodeError, decode};
@@ -36,6 +42,9 @@ pub use keys::{
 };
 pub use language::{ModuleId, StructTag, TypeTag, TypeTagParseError};
 pub use ledger::{BlockInfo, BlockMetadata, Genesis, Transaction, TransactionInfo};
+pub use proof::{
+    EMPTY_STATE_ROOT, ProofError, StateLeaf, StateProof, ValueProof, goes_right, state_node_hash, state_path_root,
+};
 pub use ruint::aliases::U256;
 pub use state::{StateKey, WriteOp, WriteSet};
 pub use status::{AbortInfo, CodeLocation, ExecutionStatus};

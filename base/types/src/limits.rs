@@ -45,6 +45,31 @@ pub const COMMITTEE_VALIDATORS_MAX: usize = 512;
 /// Bytes of a validator's network address, at most.
 pub const NETWORK_ADDRESS_BYTES_MAX: usize = 256;
 
+/// Siblings of a path in the state tree, at most: one a bit of a key's hash.
+pub const PROOF_SIBLINGS_MAX: usize = 256;
+
+/// Bytes of a proof of one value, at most, the value included.
+pub const STATE_PROOF_BYTES_MAX: usize = 16 << 20;
+
+/// Nested containers in a block that comes from another node, at most: transactions, write sets and their wrappers.
+pub const BLOCK_DEPTH_MAX: usize = 64;
+
+/// Bytes of a certified block, at most.
+pub const CERTIFIED_BLOCK_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of a genesis transaction, at most: the framework's modules and what it begins with.
+pub const GENESIS_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes of a certified checkpoint with the committee that follows it, at most.
+pub const CHECKPOINT_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a chunk of a snapshot, at most: one value of any size fits.
+pub const SNAPSHOT_CHUNK_BYTES_MAX: usize = 32 << 20;
+
+// A validator is three keys, an account, a stake and an address; a checkpoint is far below the rest.
+const _: () = assert!(COMMITTEE_VALIDATORS_MAX * (NETWORK_ADDRESS_BYTES_MAX + 256) <= CHECKPOINT_BYTES_MAX / 2);
+const _: () = assert!(BLOCK_DEPTH_MAX > BCS_DEPTH_MAX);
+const _: () = assert!(STATE_PROOF_BYTES_MAX < SNAPSHOT_CHUNK_BYTES_MAX);
 const _: () = assert!(TRANSACTION_BYTES_MAX <= PUBLISH_TRANSACTION_BYTES_MAX);
 const _: () = assert!(MULTI_KEYS_MAX <= BITMAP_BYTES_MAX * 8);
 const _: () = assert!(SECONDARY_SIGNERS_MAX < TRANSACTION_SIGNATURES_MAX);
