@@ -42,8 +42,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("fastcrypto", &["noema-crypto"]),
     ("jmt", &["noema-state"]),
     ("rocksdb", &["noema-store"]),
+    ("rustls", &["noema-network"]),
     ("tokenizers", &["noema-models"]),
-    ("ureq", &["noema-sdk", "noema-tests"]),
+    ("tokio-rustls", &["noema-network"]),
+    ("ureq", &["noema-node", "noema-sdk", "noema-tests"]),
 ];
 
 /// Crates that must never know each other, whatever their layers: areas meet through contracts.

@@ -12,9 +12,10 @@ use noema_types::Ed25519PublicKey;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use crate::limits::EVENTS_MAX;
 use crate::{Channel, Limits, NetworkEvent, Peer, SendError, Transport};
 
+/// Messages that a member may leave unread.
+const EVENTS_MAX: usize = 4096;
 /// Places of the receiver kept free for [`NetworkEvent::Connected`] and `Disconnected`.
 const CONTROL_EVENTS_MAX: usize = 1024;
 
