@@ -1,9 +1,16 @@
 //! Orders transactions into commits as a pure state machine.
 
 mod committer;
+mod waiting;
+mod sync;
+mod recovery;
+mod proposer;
+mod intake;
+mod batches;
 mod config;
 mod dag;
 mod core;
+pub mod dsl;
 pub mod limits;
 mod linearizer;
 mod protocol;

@@ -90,12 +90,15 @@ pub(crate) struct Verifier {
 impl Verifier {
     /// Checks everything, the signature last because it costs most.
     pub(crate) fn check(&self, block: Block) -> Result<VerifiedBlock, Invalid> {
-        let Block::V1(block) = block;
-        let message = self.check_form(&block)?;
-        if !self.crypto.verify(block.header.author, &message, &block.signature) {
-            return Err(Invalid::Signature);
-        }
-        Ok(VerifiedBlock::with_message(block, message))
+        let block = self.check_unsigned(block)?;
+        self.check_signature(&block)?;
+        Ok(block)
+    }
+
+    /// Checks the signature of a block whose form was checked.
+    pub(crate) fn check_signature(&self, block: &VerifiedBlock) -> Result<(), Invalid> {
+        let message = block.header().signing_message();
+        check(self.crypto.verify(block.author(), &message, block.signature()), Invalid::Signature)
     }
 
     /// Checks everything but the signature.
@@ -105,7 +108,8 @@ impl Verifier {
         Ok(VerifiedBlock::with_message(block, message))
     }
 
-    fn check_form(&self, block: &BlockV1) -> Result<Vec<u8>, Invalid> {
+    /// Checks everything but the signature, and returns what is signed.
+    pub(crate) fn check_form(&self, block: &BlockV1) -> Result<Vec<u8>, Invalid> {
         let header = &block.header;
         check(header.chain == self.chain, Invalid::Chain)?;
         check(header.epoch == self.epoch, Invalid::Epoch)?;
