@@ -101,7 +101,7 @@ fn standard_library() {
 
 #[test]
 fn framework() {
-    run("framework", &[source_package(noema_move_stdlib::package())], 100);
+    run("framework", &[source_package(noema_move_stdlib::package())], 210);
 }
 
 #[test]
