@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use noema_store::{Batch, Direction, Durability, Range, Store};
-use noema_types::{Hash, Height, StateKey, Version};
-use parking_lot::{Mutex, RwLock};
+use noema_types::{BlockCommit, CommittedBlock, Hash, Height, StateKey, StateProof, Version, accumulate};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 
 use crate::cache::ValueCache;
-use crate::commit::{BlockCommit, CommittedBlock, InfoRecord, accumulate, put_block, put_info};
-use crate::proof::StateProof;
+use crate::commit::{InfoRecord, changes, put_block, put_info, put_transaction};
 use crate::schema::{
-    BLOCKS, FORMAT, FORMAT_KEY, INFOS, META, TRANSACTIONS, VALUES, damaged, decode, number, read_number,
-    read_value_record, split_value_key, value_key, value_prefix,
+    BASE_KEY, BLOCKS, FORMAT, FORMAT_KEY, INFOS, KEYS, META, RESTORE_KEY, TRANSACTIONS, VALUES, damaged, decode,
+    encode, number, read_number, read_value_record, split_value_key, value_key, value_prefix,
 };
+use crate::staged::Staged;
+use crate::tree::Nodes;
 use crate::view::DbView;
-use crate::{StateDbError, tree};
+use crate::{StateDbError, restore, tree};
 
 /// The state and the ledger over a store. Clones share everything.
 #[derive(Debug, Clone)]
@@ -26,10 +27,14 @@ pub struct StateDb {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
-    /// Held while a block is committed; says why nothing more may be written.
-    writer: Mutex<Option<String>>,
+    /// Held while a block is staged or committed.
+    writer: Mutex<Writer>,
     /// Both change together, so that a cached value never outlives the version it was read at.
     newest: RwLock<Newest>,
+    /// Blocks that are executed but not committed.
+    pub(crate) staged: RwLock<Staged>,
+    /// The block of the snapshot that the database began with: what came before it is not here.
+    pub(crate) base: Option<CommittedBlock>,
 }
 
 #[derive(Debug, Default)]
@@ -38,28 +43,60 @@ struct Newest {
     cache: ValueCache,
 }
 
+impl Newest {
+    fn version(&self) -> Option<Version> {
+        self.block.as_ref().map(|block| block.info.last_version)
+    }
+}
+
+/// The right to write.
+#[derive(Debug, Default)]
+pub(crate) struct Writer {
+    /// Why nothing more may be written.
+    stopped: Option<String>,
+}
+
+impl Writer {
+    pub(crate) fn check(&self) -> Result<(), StateDbError> {
+        match &self.stopped {
+            Some(reason) => Err(StateDbError::Stopped { reason: reason.clone() }),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn write(&mut self, store: &dyn Store, batch: Batch) -> Result<(), StateDbError> {
+        store.write(batch, Durability::Sync).map_err(|error| {
+            self.stopped = Some(error.to_string());
+            error.into()
+        })
+    }
+}
+
 impl StateDb {
     /// Opens the database in `store`, which must have [`COLUMNS`](crate::COLUMNS), and checks its end.
     ///
     /// # Errors
-    /// [`StateDbError::Store`], [`StateDbError::Format`], or [`StateDbError::Damaged`] if what is stored does not end
-    /// with a whole block.
+    /// [`StateDbError::Store`], [`StateDbError::Format`], [`StateDbError::RestoreUnfinished`], or
+    /// [`StateDbError::Damaged`] if what is stored does not end with a whole block.
     pub fn open(store: Arc<dyn Store>) -> Result<Self, StateDbError> {
-        match store.get(META, FORMAT_KEY)? {
-            Some(format) => match read_number("format", &format)? {
-                FORMAT => {}
-                found => return Err(StateDbError::Format { found, expected: FORMAT }),
-            },
-            None => {
-                let mut batch = Batch::new();
-                batch.put(META, FORMAT_KEY, number(FORMAT));
-                store.write(batch, Durability::Sync)?;
-            }
+        check_format(&*store)?;
+        if let Some(record) = store.get(META, RESTORE_KEY)? {
+            return Err(StateDbError::RestoreUnfinished { height: restore::unfinished_height(&record)? });
         }
-        let block = last(&*store, BLOCKS)?.map(|(_, block)| decode("block", &block)).transpose()?;
-        check_end(&*store, block.as_ref())?;
+        let block: Option<CommittedBlock> =
+            last(&*store, BLOCKS)?.map(|(_, block)| decode("block", &block)).transpose()?;
+        let base = store.get(META, BASE_KEY)?.map(|height| read_block(&*store, &height)).transpose()?;
+        check_end(&*store, block.as_ref(), base.as_ref())?;
         let newest = RwLock::new(Newest { block, cache: ValueCache::default() });
-        Ok(Self { shared: Arc::new(Shared { store, writer: Mutex::new(None), newest }) })
+        let (writer, staged) = (Mutex::default(), RwLock::default());
+        Ok(Self { shared: Arc::new(Shared { store, writer, newest, staged, base }) })
+    }
+
+    /// The block of the snapshot that the database began with, if it did not begin with genesis: what came before, that
+    /// block's transactions included, is not here.
+    #[must_use]
+    pub fn base(&self) -> Option<&CommittedBlock> {
+        self.shared.base.as_ref()
     }
 
     /// The latest block, if there is one.
@@ -83,13 +120,18 @@ impl StateDb {
     /// The state after the transaction at `version`.
     ///
     /// # Errors
-    /// [`StateDbError::VersionAhead`] if it is not committed.
+    /// [`StateDbError::VersionAhead`] if it is not committed, [`StateDbError::Pruned`] if it is older than the database.
     pub fn view_at(&self, version: Version) -> Result<DbView, StateDbError> {
         let latest = self.latest_version();
         if latest.is_none_or(|latest| version > latest) {
             return Err(StateDbError::VersionAhead { version, latest });
         }
-        Ok(DbView::new(self.shared.clone(), Some(version)))
+        match self.base() {
+            Some(base) if version < base.info.last_version => {
+                Err(StateDbError::Pruned { what: "version", asked: version.0, first: base.info.last_version.0 })
+            }
+            _ => Ok(DbView::new(self.shared.clone(), Some(version))),
+        }
     }
 
     /// The state after the latest block; empty before genesis.
@@ -104,12 +146,20 @@ impl StateDb {
     ///
     /// # Errors
     /// [`StateDbError::Gap`] unless it follows the latest; [`StateDbError::Conflict`] if another block has its height;
-    /// [`StateDbError::EmptyBlock`]; the node's own faults, after which the database takes no more blocks.
+    /// [`StateDbError::Staged`] while blocks are staged; [`StateDbError::EmptyBlock`]; the node's own faults, after which
+    /// the database takes no more blocks.
     pub fn commit_block(&self, block: &BlockCommit) -> Result<CommittedBlock, StateDbError> {
-        let mut stopped = self.shared.writer.lock();
-        if let Some(reason) = &*stopped {
-            return Err(StateDbError::Stopped { reason: reason.clone() });
-        }
+        self.commit_next(block, |_| Ok(Batch::new()))
+    }
+
+    /// Commits a block with what `certify` adds or refuses.
+    pub(crate) fn commit_next(
+        &self,
+        block: &BlockCommit,
+        certify: impl FnOnce(&CommittedBlock) -> Result<Batch, StateDbError>,
+    ) -> Result<CommittedBlock, StateDbError> {
+        let mut writer = self.shared.writer();
+        writer.check()?;
         let latest = self.latest();
         let expected = latest.as_ref().map_or(Height(0), |latest| latest.info.height.next());
         if block.height > expected {
@@ -118,33 +168,35 @@ impl StateDb {
         if block.height < expected {
             return self.check_same(block);
         }
-        let (committed, batch) = self.prepare(block, latest.as_ref())?;
-        if let Err(error) = self.shared.store.write(batch, Durability::Sync) {
-            *stopped = Some(error.to_string());
-            return Err(error.into());
+        if let Some((oldest, newest)) = self.staged_range() {
+            return Err(StateDbError::Staged { height: block.height, oldest, newest });
         }
+        let (committed, mut batch) = self.prepare(block, latest.as_ref())?;
+        batch.append(certify(&committed)?);
+        writer.write(&*self.shared.store, batch)?;
         self.publish(block, &committed);
         Ok(committed)
     }
 
-    /// The batch of a block that follows `latest`.
-    fn prepare(
+    /// The outcome and the batch of a block that follows `parent`, the newest that is staged or committed.
+    pub(crate) fn prepare(
         &self,
         block: &BlockCommit,
-        latest: Option<&CommittedBlock>,
+        parent: Option<&CommittedBlock>,
     ) -> Result<(CommittedBlock, Batch), StateDbError> {
-        let first = latest.map_or(Version(0), |latest| latest.info.last_version.next());
-        let info = block.info(first)?;
+        let first = parent.map_or(Version(0), |parent| parent.info.last_version.next());
+        let info = block.info(first).ok_or(StateDbError::EmptyBlock { height: block.height })?;
         let mut batch = Batch::new();
         let mut infos = Vec::with_capacity(block.transactions.len());
         for (position, transaction) in block.transactions.iter().enumerate() {
             let transaction_info = transaction.info(None);
-            transaction.put(Version(first.0 + position as u64), transaction_info.transaction_hash, &mut batch);
+            let version = Version(first.0 + position as u64);
+            put_transaction(transaction, version, transaction_info.transaction_hash, &mut batch);
             infos.push(transaction_info);
         }
-        let state_root = self.update_tree(block, &mut batch)?;
+        let state_root = self.update_tree(block, parent, &mut batch)?;
         infos.last_mut().expect("a block with a header has transactions").state_root = Some(state_root);
-        let mut accumulator_root = latest.map_or(Hash::ZERO, |latest| latest.accumulator_root);
+        let mut accumulator_root = parent.map_or(Hash::ZERO, |parent| parent.accumulator_root);
         for (position, info) in infos.into_iter().enumerate() {
             accumulator_root = accumulate(accumulator_root, &info);
             put_info(Version(first.0 + position as u64), &InfoRecord { info, accumulator_root }, &mut batch);
@@ -154,34 +206,44 @@ impl StateDb {
         Ok((committed, batch))
     }
 
-    fn update_tree(&self, block: &BlockCommit, batch: &mut Batch) -> Result<Hash, StateDbError> {
-        let latest = self.latest_version();
-        let mut changes = std::collections::BTreeMap::new();
-        for (key, (_, value)) in block.changes() {
+    fn update_tree(
+        &self,
+        block: &BlockCommit,
+        parent: Option<&CommittedBlock>,
+        batch: &mut Batch,
+    ) -> Result<Hash, StateDbError> {
+        let before = parent.map(|parent| parent.info.last_version);
+        let mut updates = std::collections::BTreeMap::new();
+        for (key, (_, value)) in changes(block) {
+            let was = self.shared.staged_value(&key, before)?.is_some();
+            if value.is_some() && !was {
+                batch.put(KEYS, key.hash().0.to_vec(), encode(&key));
+            }
             // What was not there before the block and is not there after it never reached the tree.
-            if value.is_some() || self.shared.value(&key, latest)?.is_some() {
-                changes.insert(key, value);
+            if value.is_some() || was {
+                updates.insert(key, value);
             }
         }
-        tree::update(&*self.shared.store, block.height, &changes, batch)
+        let nodes = Nodes::new(&*self.shared.store, Some(&self.shared.staged));
+        tree::update(&nodes, block.height, &updates, batch)
     }
 
     /// Makes a committed block the latest.
-    fn publish(&self, block: &BlockCommit, committed: &CommittedBlock) {
+    pub(crate) fn publish(&self, block: &BlockCommit, committed: &CommittedBlock) {
         let first = committed.info.first_version;
         let mut newest = self.shared.newest.write();
-        for (key, (position, value)) in block.changes() {
+        for (key, (position, value)) in changes(block) {
             newest.cache.put(key, Version(first.0 + position.0), value);
         }
         newest.block = Some(committed.clone());
     }
 
     /// The committed block at the height of `block`, if they are the same.
-    fn check_same(&self, block: &BlockCommit) -> Result<CommittedBlock, StateDbError> {
+    pub(crate) fn check_same(&self, block: &BlockCommit) -> Result<CommittedBlock, StateDbError> {
         let height = block.height;
         let conflict = |what: String| Err(StateDbError::Conflict { height, what });
         let committed = self.block(height)?;
-        if block.info(committed.info.first_version)? != committed.info {
+        if block.info(committed.info.first_version).as_ref() != Some(&committed.info) {
             return conflict("its header".to_owned());
         }
         for (position, transaction) in block.transactions.iter().enumerate() {
@@ -197,30 +259,48 @@ impl StateDb {
     /// A value, or its absence, after block `height`, with the path to that block's state root.
     ///
     /// # Errors
-    /// [`StateDbError::HeightAhead`], or the node's own faults.
+    /// [`StateDbError::HeightAhead`], [`StateDbError::Pruned`], or the node's own faults.
     pub fn prove(&self, key: &StateKey, height: Height) -> Result<StateProof, StateDbError> {
         let block = self.block(height)?;
         let value = self.shared.value(key, Some(block.info.last_version))?;
-        let path = tree::prove(&*self.shared.store, height, key)?;
-        Ok(StateProof::new(value, path))
+        tree::prove(&Nodes::new(&*self.shared.store, None), height, key, value)
     }
 }
 
 impl Shared {
-    pub(crate) fn latest_version(&self) -> Option<Version> {
-        self.newest.read().block.as_ref().map(|block| block.info.last_version)
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock()
     }
 
-    /// The value of `key` at `version`; there is none before genesis.
+    pub(crate) fn latest_version(&self) -> Option<Version> {
+        self.newest.read().version()
+    }
+
+    /// The value of `key` at `version`, staged blocks included; there is none before genesis.
+    pub(crate) fn staged_value(&self, key: &StateKey, version: Option<Version>) -> Result<Option<Bytes>, StateDbError> {
+        if let Some(version) = version {
+            // Before the store: what leaves the staged blocks is in the store already.
+            if let Some(value) = self.staged.read().value(key, version)? {
+                return Ok(value);
+            }
+        }
+        self.value(key, version)
+    }
+
+    /// The committed value of `key` at `version`; there is none before genesis.
     pub(crate) fn value(&self, key: &StateKey, version: Option<Version>) -> Result<Option<Bytes>, StateDbError> {
         let Some(version) = version else { return Ok(None) };
-        if let Some(value) = self.newest.read().cache.get(key, version) {
-            return Ok(value);
-        }
+        let latest = {
+            let newest = self.newest.read();
+            if let Some(value) = newest.cache.get(key, version) {
+                return Ok(value);
+            }
+            newest.version()
+        };
         let (since, value) = self.stored_value(key, version)?;
         let mut newest = self.newest.write();
-        // A value read at an older version may not be the newest one.
-        if newest.block.as_ref().is_some_and(|block| block.info.last_version == version) {
+        // A value read at an older version, or before another block was committed, may not be the newest one.
+        if newest.version() == latest && latest.is_some_and(|latest| version >= latest) {
             newest.cache.put(key.clone(), since, value.clone());
         }
         Ok(value)
@@ -228,18 +308,46 @@ impl Shared {
 
     /// The value at `version` and since when it holds, from the store.
     fn stored_value(&self, key: &StateKey, version: Version) -> Result<(Version, Option<Bytes>), StateDbError> {
-        let prefix = value_prefix(key);
-        let range = Range { start: value_key(&prefix, version), end: noema_store::prefix_end(&prefix) };
-        match self.store.scan(VALUES, range, Direction::Forward)?.next().transpose()? {
-            Some((place, record)) => Ok((split_value_key(&place)?.1, read_value_record(&record)?)),
-            None => Ok((Version(0), None)),
-        }
+        stored_value(&*self.store, &value_prefix(key), version)
     }
 
     pub(crate) fn info(&self, version: Version) -> Result<InfoRecord, StateDbError> {
         let record = self.store.get(INFOS, &number(version.0))?;
         decode("transaction info", &record.ok_or_else(|| damaged(format!("no info of version {version}")))?)
     }
+}
+
+/// The value under `prefix` at `version` and since when it holds, from the store.
+pub(crate) fn stored_value(
+    store: &dyn Store,
+    prefix: &[u8],
+    version: Version,
+) -> Result<(Version, Option<Bytes>), StateDbError> {
+    let range = Range { start: value_key(prefix, version), end: noema_store::prefix_end(prefix) };
+    match store.scan(VALUES, range, Direction::Forward)?.next().transpose()? {
+        Some((place, record)) => Ok((split_value_key(&place)?.1, read_value_record(&record)?)),
+        None => Ok((Version(0), None)),
+    }
+}
+
+/// Checks the format of what is stored, or notes this program's in an empty store.
+pub(crate) fn check_format(store: &dyn Store) -> Result<(), StateDbError> {
+    match store.get(META, FORMAT_KEY)? {
+        Some(format) => match read_number("format", &format)? {
+            FORMAT => Ok(()),
+            found => Err(StateDbError::Format { found, expected: FORMAT }),
+        },
+        None => {
+            let mut batch = Batch::new();
+            batch.put(META, FORMAT_KEY, number(FORMAT));
+            Ok(store.write(batch, Durability::Sync)?)
+        }
+    }
+}
+
+fn read_block(store: &dyn Store, height: &[u8]) -> Result<CommittedBlock, StateDbError> {
+    let block = store.get(BLOCKS, height)?.ok_or_else(|| damaged("no block of the snapshot it began with"))?;
+    decode("block", &block)
 }
 
 type Entry = (Bytes, Bytes);
@@ -249,11 +357,15 @@ fn last(store: &dyn Store, column: noema_store::Column) -> Result<Option<Entry>,
 }
 
 /// Checks that the ledger ends with a whole block: its last transaction, its info and its root are there, and nothing
-/// comes after them.
-fn check_end(store: &dyn Store, block: Option<&CommittedBlock>) -> Result<(), StateDbError> {
+/// comes after them. Of the block of a snapshot only the root is there.
+fn check_end(
+    store: &dyn Store,
+    block: Option<&CommittedBlock>,
+    base: Option<&CommittedBlock>,
+) -> Result<(), StateDbError> {
     let last_version =
         last(store, TRANSACTIONS)?.map(|(version, _)| read_number("version", &version)).transpose()?.map(Version);
-    let expected = block.map(|block| block.info.last_version);
+    let expected = block.filter(|block| Some(*block) != base).map(|block| block.info.last_version);
     if last_version != expected {
         let text = |version: Option<Version>| version.map_or("nothing".to_owned(), |version| version.to_string());
         return Err(damaged(format!(
@@ -263,11 +375,16 @@ fn check_end(store: &dyn Store, block: Option<&CommittedBlock>) -> Result<(), St
         )));
     }
     let Some(block) = block else { return Ok(()) };
-    let record = store.get(INFOS, &number(block.info.last_version.0))?;
+    let root = tree::root(&Nodes::new(store, None), block.info.height)?;
+    let differs = || damaged(format!("block {} does not have the state root of its tree", block.info.height));
+    if root != Some(block.state_root) {
+        return Err(differs());
+    }
+    let Some(version) = expected else { return Ok(()) };
+    let record = store.get(INFOS, &number(version.0))?;
     let record: InfoRecord = decode("transaction info", &record.unwrap_or_default())?;
-    let root = tree::root(store, block.info.height)?;
-    if root != Some(block.state_root) || record.info.state_root != root {
-        return Err(damaged(format!("block {} does not have the state root of its tree", block.info.height)));
+    if record.info.state_root != root {
+        return Err(differs());
     }
     if record.accumulator_root != block.accumulator_root {
         return Err(damaged(format!("block {} does not end with its last transaction", block.info.height)));

@@ -4,11 +4,12 @@
 //! shown.
 
 use noema_store::{Column, Direction, Range};
-use noema_types::{Address, Event, EventKey, Hash, Height, Transaction, TransactionInfo, Version, WriteSet};
+use noema_types::{
+    Address, CommittedBlock, Event, EventKey, Hash, Height, Transaction, TransactionInfo, Version, WriteSet,
+};
 use serde::de::DeserializeOwned;
 
 use crate::StateDbError;
-use crate::commit::CommittedBlock;
 use crate::db::StateDb;
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::schema::{
@@ -37,7 +38,7 @@ impl StateDb {
     /// The transaction at `version`.
     ///
     /// # Errors
-    /// [`StateDbError::VersionAhead`], or the node's own faults.
+    /// [`StateDbError::VersionAhead`], [`StateDbError::Pruned`], or the node's own faults.
     pub fn transaction(&self, version: Version) -> Result<CommittedTransaction, StateDbError> {
         self.check_version(version)?;
         let record = self.shared.info(version)?;
@@ -54,7 +55,7 @@ impl StateDb {
     /// Up to `limit` transactions from `start` on, ascending; fewer where the ledger ends.
     ///
     /// # Errors
-    /// The node's own faults.
+    /// [`StateDbError::Pruned`], or the node's own faults.
     pub fn transactions(&self, start: Version, limit: usize) -> Result<Vec<CommittedTransaction>, StateDbError> {
         let Some(latest) = self.latest_version() else { return Ok(Vec::new()) };
         let limit = limit.min(PAGE_ITEMS_MAX);
@@ -64,7 +65,7 @@ impl StateDb {
     /// The events of the transaction at `version`.
     ///
     /// # Errors
-    /// [`StateDbError::VersionAhead`], or the node's own faults.
+    /// [`StateDbError::VersionAhead`], [`StateDbError::Pruned`], or the node's own faults.
     pub fn events(&self, version: Version) -> Result<Vec<Event>, StateDbError> {
         self.check_version(version)?;
         self.read(EVENTS, "events", version)
@@ -137,10 +138,13 @@ impl StateDb {
     /// The block at `height`.
     ///
     /// # Errors
-    /// [`StateDbError::HeightAhead`], or the node's own faults.
+    /// [`StateDbError::HeightAhead`], [`StateDbError::Pruned`], or the node's own faults.
     pub fn block(&self, height: Height) -> Result<CommittedBlock, StateDbError> {
         if self.latest().is_none_or(|latest| height > latest.info.height) {
             return Err(StateDbError::HeightAhead { height });
+        }
+        if let Some(base) = self.base().filter(|base| height < base.info.height) {
+            return Err(StateDbError::Pruned { what: "block", asked: height.0, first: base.info.height.0 });
         }
         let block = self.shared.store.get(BLOCKS, &number(height.0))?;
         decode("block", &block.ok_or_else(|| damaged(format!("no block {height}")))?)
@@ -149,9 +153,15 @@ impl StateDb {
     /// The block that the transaction at `version` is in.
     ///
     /// # Errors
-    /// [`StateDbError::VersionAhead`], or the node's own faults.
+    /// [`StateDbError::VersionAhead`], [`StateDbError::Pruned`], or the node's own faults.
     pub fn block_by_version(&self, version: Version) -> Result<CommittedBlock, StateDbError> {
-        self.check_version(version)?;
+        match self.base() {
+            // Its transactions are not here, but where they are is known.
+            Some(base) if (base.info.first_version..=base.info.last_version).contains(&version) => {
+                return Ok(base.clone());
+            }
+            _ => self.check_version(version)?,
+        }
         let range = Range { start: number(version.0).to_vec(), end: None };
         let entry = self.shared.store.scan(HEIGHTS_BY_VERSION, range, Direction::Forward)?.next().transpose()?;
         let (_, height) = entry.ok_or_else(|| damaged(format!("no block ends at or after version {version}")))?;
@@ -160,10 +170,15 @@ impl StateDb {
 
     fn check_version(&self, version: Version) -> Result<(), StateDbError> {
         let latest = self.latest_version();
-        if latest.is_some_and(|latest| version <= latest) {
-            Ok(())
-        } else {
-            Err(StateDbError::VersionAhead { version, latest })
+        if latest.is_none_or(|latest| version > latest) {
+            return Err(StateDbError::VersionAhead { version, latest });
+        }
+        match self.base() {
+            Some(base) if version <= base.info.last_version => {
+                let first = base.info.last_version.next().0;
+                Err(StateDbError::Pruned { what: "transaction", asked: version.0, first })
+            }
+            _ => Ok(()),
         }
     }
 

@@ -11,21 +11,25 @@
 //! resources lie together. The tree is a Jellyfish Merkle tree (SHA-256) with one version a block; it holds hashes
 //! only. Old versions are kept: there is no pruning yet.
 
+mod builder;
 mod cache;
+mod certified;
 mod commit;
 mod db;
 mod error;
 mod ledger;
 pub mod limits;
-mod proof;
+mod restore;
 mod schema;
+mod snapshot;
+mod staged;
 mod tree;
 mod view;
 
-pub use commit::{BlockCommit, CommittedBlock, TransactionCommit};
 pub use db::StateDb;
 pub use error::StateDbError;
 pub use ledger::CommittedTransaction;
-pub use proof::{ProofError, StateProof};
-pub use schema::COLUMNS;
+pub use noema_types::{BlockCommit, CommittedBlock, ProofError, StateProof, TransactionCommit};
+pub use restore::SnapshotWriter;
+pub use schema::{COLUMNS, RECORDS};
 pub use view::{DbView, Page};

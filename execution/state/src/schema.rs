@@ -10,13 +10,17 @@
 //! | events_by_key | account, creation number, sequence number | version, position |
 //! | blocks | height | BCS |
 //! | heights_by_version | last version of a block | height |
-//! | meta | name | number |
+//! | checkpoints | height | BCS |
+//! | epochs | epoch that ends | height of its last block and the next committee |
+//! | keys | hash of a state key | state key, once it was there |
+//! | records | the caller's | the caller's |
+//! | meta | name | `format`: number; `base`: height of the snapshot it began with; `restore`: where a restore is |
 //!
 //! Numbers in keys are big-endian, so that they order. `name` is BCS, of which no encoding begins another: the
 //! versions of one key lie together, and nothing lies between them.
 
 use bytes::Bytes;
-use noema_store::Column;
+use noema_store::{Batch, Column};
 use noema_types::{Address, EventKey, StateKey, StructTag, Version};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -25,9 +29,16 @@ use crate::StateDbError;
 use crate::limits::STORED_DEPTH_MAX;
 
 /// Format of the database: changes whenever a key or value does.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 /// Where the format is.
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
+/// Where the height of the snapshot is that the database began with.
+pub(crate) const BASE_KEY: &[u8] = b"base";
+/// Where the state of a restore is that has not ended.
+pub(crate) const RESTORE_KEY: &[u8] = b"restore";
+
+/// The column for the caller's own records, which go in with a block.
+pub const RECORDS: Column = OWN_RECORDS;
 
 macro_rules! columns {
     ($($name:ident = $text:literal;)*) => {
@@ -49,7 +60,19 @@ columns! {
     EVENTS_BY_KEY = "events_by_key";
     BLOCKS = "blocks";
     HEIGHTS_BY_VERSION = "heights_by_version";
+    CHECKPOINTS = "checkpoints";
+    EPOCHS = "epochs";
+    KEYS = "state_keys";
+    OWN_RECORDS = "records";
     META = "state_meta";
+}
+
+/// Checks that a caller's changes are in its own column.
+pub(crate) fn check_records(records: &Batch) -> Result<(), StateDbError> {
+    match records.operations().iter().find(|(column, ..)| *column != RECORDS) {
+        Some((column, ..)) => Err(StateDbError::ForeignColumn { column: column.0 }),
+        None => Ok(()),
+    }
 }
 
 /// What lies under an address.

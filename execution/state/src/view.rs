@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use noema_execution_api::{StateError, StateView};
-use noema_store::{Direction, Range, prefix_end};
+use noema_store::{Direction, Entry, Range, prefix_end};
 use noema_types::{Address, Identifier, StateKey, StructTag, Version};
 
 use crate::StateDbError;
@@ -20,6 +20,8 @@ use crate::schema::{
 pub struct DbView {
     shared: Arc<Shared>,
     version: Option<Version>,
+    /// Of a view on staged blocks: how often staged blocks had been dropped when it was made.
+    staged: Option<u64>,
 }
 
 /// A part of a listing.
@@ -39,7 +41,22 @@ impl fmt::Debug for DbView {
 
 impl DbView {
     pub(crate) fn new(shared: Arc<Shared>, version: Option<Version>) -> Self {
-        Self { shared, version }
+        Self { shared, version, staged: None }
+    }
+
+    /// The state after a staged transaction.
+    pub(crate) fn staged(shared: Arc<Shared>, version: Version, discards: u64) -> Self {
+        Self { shared, version: Some(version), staged: Some(discards) }
+    }
+
+    /// A view on staged blocks ends when they are dropped.
+    fn check(&self) -> Result<(), StateDbError> {
+        match (self.staged, self.version) {
+            (Some(discards), Some(version)) if self.shared.staged.read().discards() != discards => {
+                Err(StateDbError::Discarded { version })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The version it shows; `None` for the emptiness before genesis.
@@ -99,9 +116,7 @@ impl DbView {
         let Some(version) = self.version else { return Ok(None) };
         let end = prefix_end(prefix);
         loop {
-            let range = Range { start: from.clone(), end: end.clone() };
-            let entry = self.shared.store.scan(VALUES, range, Direction::Forward)?.next().transpose()?;
-            let Some((place, record)) = entry else { return Ok(None) };
+            let Some((place, record)) = self.first_entry(from, end.as_deref())? else { return Ok(None) };
             let (key, written) = split_value_key(&place)?;
             if written > version {
                 // Newer than the view: look again from the key's newest version that the view may see.
@@ -120,8 +135,32 @@ impl DbView {
     }
 }
 
+impl DbView {
+    /// The first entry of the values column from `start` up to, but not including, `end`.
+    fn first_entry(&self, start: &[u8], end: Option<&[u8]>) -> Result<Option<Entry>, StateDbError> {
+        // Before the store: what leaves the staged blocks is in the store already.
+        let staged = self.staged.and_then(|_| {
+            let staged = self.shared.staged.read();
+            staged.first_value(start, end).map(|(place, record)| (place.clone(), record.clone()))
+        });
+        let range = Range { start: start.to_vec(), end: end.map(<[u8]>::to_vec) };
+        let stored = self.shared.store.scan(VALUES, range, Direction::Forward)?.next().transpose()?;
+        self.check()?;
+        Ok(match (staged, stored) {
+            (Some(staged), Some(stored)) => Some(staged.min(stored)),
+            (staged, stored) => staged.or(stored),
+        })
+    }
+}
+
 impl StateView for DbView {
     fn get(&self, key: &StateKey) -> Result<Option<Bytes>, StateError> {
-        Ok(self.shared.value(key, self.version)?)
+        if self.staged.is_none() {
+            return Ok(self.shared.value(key, self.version)?);
+        }
+        let value = self.shared.staged_value(key, self.version)?;
+        // After reading: had they been dropped before it, the value might be of other blocks.
+        self.check()?;
+        Ok(value)
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::{block, memory};
-use noema_state::{BlockCommit, COLUMNS, StateDb};
+use noema_state::{COLUMNS, StateDb};
 use noema_store::{RocksOptions, RocksStore};
 use noema_types::*;
 

@@ -113,7 +113,7 @@ fn a_block_again_is_the_same_and_another_is_refused() {
     for (height, block) in blocks.iter().enumerate() {
         assert_eq!(db.commit_block(block).unwrap(), db.block(Height(height as u64)).unwrap());
     }
-    let conflict = |change: fn(&mut noema_state::BlockCommit)| {
+    let conflict = |change: fn(&mut BlockCommit)| {
         let mut other = blocks[1].clone();
         change(&mut other);
         matches!(db.commit_block(&other), Err(StateDbError::Conflict { height: Height(1), .. }))
@@ -273,5 +273,5 @@ fn formats_are_frozen() {
 const FROZEN: [&str; 3] = [
     "0x85b58a232bd20edc2bcb4f10863faff2571571900af297e6b49ec5b3a466c6e8",
     "0x928565f589a582c6d0d0c00e5cfe690dca45a35466f298f254aef5a7548d4928",
-    "0x7f8125d6c2d3df2bdd66f913ee172659dacf8845ae64c7d0b6ad2cbd43844fa6",
+    "0xdbfc411022b2c542b3155c8f77c188826e04509d7e22c1add85b0216c4b2a02b",
 ];

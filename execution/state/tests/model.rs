@@ -137,7 +137,7 @@ proptest! {
                 let proof = db.prove(&key, Height(height as u64)).unwrap();
                 prop_assert_eq!(proof.value.as_ref(), model.get(&key));
                 prop_assert!(proof.verify(*root, &key).is_ok());
-                let proof: noema_state::StateProof = bcs::from_bytes(&bcs::to_bytes(&proof).unwrap()).unwrap();
+                let proof: StateProof = bcs::from_bytes(&bcs::to_bytes(&proof).unwrap()).unwrap();
                 prop_assert!(proof.verify(*root, &key).is_ok(), "after a trip over the wire");
                 let mut lie = proof.clone();
                 lie.value = match &proof.value {

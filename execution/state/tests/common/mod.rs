@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use noema_state::{BlockCommit, COLUMNS, StateDb, TransactionCommit};
-use noema_store::MemoryStore;
+use noema_state::{COLUMNS, StateDb};
+use noema_store::{Direction, MemoryStore, Range, Store};
 use noema_types::*;
 use proptest::prelude::*;
 
@@ -119,4 +119,109 @@ pub fn chain(plans: &[Plan]) -> Vec<BlockCommit> {
         block
     };
     plans.iter().zip(0..).map(block).collect()
+}
+
+/// Everything in a store.
+pub fn contents(store: &dyn Store) -> Vec<(&'static str, Bytes, Bytes)> {
+    let column = |column: &noema_store::Column| {
+        let entries = store.scan(*column, Range::all(), Direction::Forward).unwrap().map(Result::unwrap);
+        entries.map(|(key, value)| (column.0, key, value)).collect::<Vec<_>>()
+    };
+    COLUMNS.iter().flat_map(column).collect()
+}
+
+/// A chain's name for tests.
+pub const CHAIN: Hash = Hash([0xc4; 32]);
+
+/// A committee whose validators' keys are made up: certificates are the caller's to verify.
+pub fn committee(epoch: u64) -> Committee {
+    let validator = |seed: u8| ValidatorInfo {
+        address: Address([seed; 32]),
+        stake: Stake(u64::from(seed) * 10),
+        consensus_key: Ed25519PublicKey([seed; 32]),
+        network_key: Ed25519PublicKey([seed; 32]),
+        checkpoint_key: BlsPublicKey([seed; 48]),
+        network_address: format!("10.0.0.{seed}:7000"),
+    };
+    Committee::new(Epoch(epoch), (1..4).map(validator).collect()).unwrap()
+}
+
+/// A block whose first transaction is its metadata, as those of consensus are.
+pub fn with_metadata(mut block: BlockCommit) -> BlockCommit {
+    let metadata = Transaction::BlockMetadata(BlockMetadata {
+        id: block.id,
+        height: block.height,
+        epoch: block.epoch,
+        round: block.round,
+        proposer: block.proposer,
+        failed_proposer_indices: Vec::new(),
+        previous_block_votes: Vec::new(),
+        timestamp_us: block.timestamp_us,
+    });
+    let first = TransactionCommit {
+        transaction: metadata,
+        write_set: WriteSet::default(),
+        events: Vec::new(),
+        gas_used: Gas(0),
+        status: ExecutionStatus::Success,
+    };
+    block.transactions.insert(0, first);
+    block
+}
+
+/// The checkpoint after a block; the certificate is made up.
+pub fn certified(
+    block: &CommittedBlock,
+    previous: Option<&CertifiedCheckpoint>,
+    next_committee: Option<&Committee>,
+) -> CertifiedCheckpoint {
+    CertifiedCheckpoint {
+        checkpoint: Checkpoint::V1(CheckpointData {
+            chain: CHAIN,
+            epoch: block.info.epoch,
+            height: block.info.height,
+            previous: previous.map_or(CHAIN, |previous| previous.checkpoint.digest()),
+            version: block.info.last_version,
+            state_root: block.state_root,
+            accumulator_root: block.accumulator_root,
+            timestamp: TimestampMs(block.info.timestamp_us / 1_000),
+            commit_index: CommitIndex(block.info.height.0),
+            commit_digest: Hash::sha3(&[b"commit", &block.info.height.0.to_le_bytes()]),
+            consensus_state: Hash::sha3(&[b"consensus", &block.info.height.0.to_le_bytes()]),
+            next_committee: next_committee.map(Committee::hash),
+        }),
+        certificate: Certificate { signers: vec![7], signature: BlsSignature([9; 96]) },
+    }
+}
+
+/// Blocks of the plans with metadata; every third after genesis ends an epoch.
+pub fn certified_chain(plans: &[Plan]) -> Vec<(BlockCommit, Option<Committee>)> {
+    let blocks = chain(plans).into_iter().map(|mut block| {
+        let height = block.height.0;
+        block.epoch = Epoch(1 + height.saturating_sub(1) / 3);
+        let ends = height > 0 && height.is_multiple_of(3);
+        let committee = ends.then(|| committee(block.epoch.0 + 1));
+        (if height == 0 { block } else { with_metadata(block) }, committee)
+    });
+    blocks.collect()
+}
+
+/// Commits a certified chain by staging; the checkpoints, from block 1 on.
+pub fn commit_chain(db: &StateDb, blocks: &[(BlockCommit, Option<Committee>)]) -> Vec<CertifiedCheckpoint> {
+    let mut checkpoints: Vec<CertifiedCheckpoint> = Vec::new();
+    if let Some(before) = db.latest_checkpoint().unwrap() {
+        checkpoints.push(before);
+    }
+    let skip = checkpoints.len();
+    for (block, committee) in blocks {
+        if block.height.0 == 0 {
+            db.commit_block(block).unwrap();
+            continue;
+        }
+        let staged = db.stage_block(block).unwrap();
+        let checkpoint = certified(&staged, checkpoints.last(), committee.as_ref());
+        db.commit_certified(&checkpoint, committee.as_ref(), noema_store::Batch::new()).unwrap();
+        checkpoints.push(checkpoint);
+    }
+    checkpoints.split_off(skip)
 }
