@@ -165,7 +165,7 @@ pub struct Committed {
     pub batches: Vec<Arc<Batch>>,
     /// Authors of leader slots since the commit before that were skipped, in order of the slots.
     pub skipped: Vec<Author>,
-    /// Authors of the blocks of the leader's round that the order now holds: whose votes were seen.
+    /// Authors of the blocks of the round before the leader's that the order now holds: who took part.
     pub voters: Vec<Author>,
     /// Set where this commit ends an execution block.
     pub end: Option<Box<SliceEnd>>,

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(all(1, 0)[0], FROZEN.map(Author));
     }
 
-    const FROZEN: [u16; 3] = [0, 0, 0];
+    const FROZEN: [u16; 3] = [39, 6, 27];
 
     #[test]
     fn who_trails_goes_out_within_the_share_for_the_best() {
