@@ -6,7 +6,9 @@
 
 use noema_execution_api::{GasMeter, GasSchedule, MemoryState, NoAnswers, TransactionContext};
 use noema_inference_api::ModelManifest;
-use noema_types::{Address, BlsPublicKey, BlsSignature, ChainId, Ed25519PublicKey, Genesis, Hash, Identifier, ModuleId};
+use noema_types::{
+    Address, BlsPublicKey, BlsSignature, ChainId, Ed25519PublicKey, Genesis, Hash, Identifier, ModuleId,
+};
 use noema_vm::{ExecError, Session, Vm, VmLimits};
 use serde::Serialize;
 

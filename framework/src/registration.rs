@@ -191,12 +191,8 @@ mod tests {
         let pair = |seed| Ed25519KeyPair::from_private_bytes([seed; 32]);
         let (account, consensus, network) = (pair(1), pair(2), pair(3));
         let checkpoint = BlsKeyPair::from_seed(&[4; 32]);
-        let keys = RegistrationKeys {
-            account: &account,
-            consensus: &consensus,
-            network: &network,
-            checkpoint: &checkpoint,
-        };
+        let keys =
+            RegistrationKeys { account: &account, consensus: &consensus, network: &network, checkpoint: &checkpoint };
         Registration::sign(ChainId(4), &keys, "127.0.0.1:7000".to_owned())
     }
 
@@ -240,7 +236,9 @@ mod tests {
         for good in ["a:1", "localhost:65535", "[::1]:80", "validator_1.example-net.org:7000"] {
             assert!(is_network_address(good), "{good}");
         }
-        for bad in ["", ":80", "a", "a:", "a:0", "a:080", "a:65536", "a:123456", "a b:80", "ä:80", "http://a:80", "a:8x"] {
+        for bad in
+            ["", ":80", "a", "a:", "a:0", "a:080", "a:65536", "a:123456", "a b:80", "ä:80", "http://a:80", "a:8x"]
+        {
             assert!(!is_network_address(bad), "{bad}");
         }
         assert!(is_network_address(&format!("{}:80", "a".repeat(253))));

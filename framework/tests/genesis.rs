@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use noema_crypto::{BlsKeyPair, Ed25519KeyPair};
 use noema_execution_api::{
     AnswerSource, GasMeter, GasSchedule, MemoryState, NoAnswers, PendingJob, StateView, TransactionContext,
 };
-use noema_crypto::{BlsKeyPair, Ed25519KeyPair};
 use noema_framework::{
     GenesisConfig, GenesisError, GenesisPackage, GenesisValidator, INFERENCE_CALLS_PER_TRANSACTION,
     INFERENCE_UNITS_PER_TRANSACTION, ResidentModel, StakingParameters, build_genesis, compile_packages, natives,
@@ -19,9 +19,7 @@ use noema_inference_api::{
     Answer, AnswerError, Family, Generated, Job, JobKind, ModelManifest, NUMERICS_VERSION, Options, RopeScaling,
     SpecialTokens, Stop,
 };
-use noema_types::{
-    Address, ChainId, Epoch, Genesis, Hash, ModuleId, Stake, StateKey, TimestampMs, TypeTag, WriteOp,
-};
+use noema_types::{Address, ChainId, Epoch, Genesis, Hash, ModuleId, Stake, StateKey, TimestampMs, TypeTag, WriteOp};
 use noema_vm::{ExecError, Session, Vm, VmLimits};
 use serde::Serialize;
 
@@ -343,4 +341,55 @@ fn broken_answers_are_the_nodes_fault() {
     assert!(matches!(ask(&answered("a", &wrong), "a"), Err(ExecError::Fault(_))));
     let malformed = BTreeMap::from([(job("a").id().0, Bytes::from_static(&[9]))]);
     assert!(matches!(ask(&malformed, "a"), Err(ExecError::Fault(_))));
+}
+
+#[test]
+fn the_largest_set_is_the_largest_committee() {
+    let many = |count: u16| {
+        let one = |at: u16| {
+            let seed: [u8; 32] = std::array::from_fn(|byte| (at >> (8 * (byte % 2))) as u8);
+            let checkpoint = BlsKeyPair::from_seed(&seed);
+            GenesisValidator {
+                address: Address([seed.as_slice()[..30].to_vec(), vec![0xFF; 2]].concat().try_into().unwrap()),
+                stake: StakingParameters::default().maximum_stake,
+                consensus_key: Ed25519KeyPair::from_private_bytes(seed).public(),
+                network_key: Ed25519KeyPair::from_private_bytes(seed.map(|byte| !byte)).public(),
+                checkpoint_key: checkpoint.public(),
+                proof_of_possession: checkpoint.proof_of_possession(),
+                ..validator(0)
+            }
+        };
+        // The complements of small seeds are those of large ones, which are not drawn.
+        GenesisConfig { validators: (0..count).map(one).collect(), resident_models: vec![], ..config() }
+    };
+    let limit = u16::try_from(noema_types::limits::COMMITTEE_VALIDATORS_MAX).unwrap();
+    let mut state = MemoryState::new();
+    state.apply(&genesis(&many(limit)).write_set);
+    let committee = on_chain::committee(&state).unwrap();
+    assert_eq!(committee.size(), usize::from(limit));
+    assert_eq!(committee.total_stake(), Stake(StakingParameters::default().maximum_stake * u64::from(limit)));
+    let error = build_genesis(&PACKAGES, &many(limit + 1)).unwrap_err();
+    let GenesisError::Function { function: "create_validator", error } = error else { panic!("{error}") };
+    assert_eq!(error.program().and_then(noema_vm::VmError::abort_code), Some(0x1000c));
+    // The start of an epoch with all of them is a block's prologue like any other.
+    let vm = vm();
+    let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+    let time = (on_chain::epoch_end_ms(&state).unwrap().0) * 1_000;
+    let proposer = committee.validators()[0].address;
+    let args = vec![
+        arg(&Address::ZERO),
+        arg(&Address::ZERO),
+        arg(&1u64),
+        arg(&1u64),
+        arg(&proposer),
+        arg(&(0..u64::from(limit)).collect::<Vec<_>>()),
+        arg(&Vec::<u8>::new()),
+        arg(&time),
+    ];
+    let mut gas = GasMeter::unlimited();
+    session.execute_function(&module("block"), "block_prologue", vec![], args, &mut gas).unwrap();
+    state.apply(&session.finish().unwrap().write_set);
+    let next = on_chain::epoch_state(&state).unwrap();
+    assert_eq!((next.committee.epoch(), next.committee.size()), (Epoch(2), usize::from(limit)));
+    assert!(next.end.0 == time / 1_000 + 7_200_000);
 }

@@ -237,6 +237,15 @@ module aptos_framework::slashing_tests {
         assert!(unbonds(@0xC1, 20000, 1550) && has_stake(@0xC1, 35000, 0, 0, 20000), 1);
     }
 
+    #[test(framework = @0x1, faucet = @0xFA, owner = @0xC1)]
+    fun stake_that_waits_is_not_safe(framework: &signer, faucet: &signer, owner: &signer) {
+        start(framework);
+        coin::transfer<AptosCoin>(faucet, @0xC1, 100000);
+        stake::add_stake(owner, 10000);
+        report_author(faucet, 1, 1, 1);
+        assert!(has_stake(@0xC1, 50000, 0, 5000, 0), 0);
+    }
+
     #[test(framework = @0x1, vm = @0x0, faucet = @0xFA, owner = @0xC1)]
     fun free_coins_are_beyond_reach(framework: &signer, vm: &signer, faucet: &signer, owner: &signer) {
         start(framework);

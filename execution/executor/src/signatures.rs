@@ -53,6 +53,18 @@ impl VerifiedSignatures {
     }
 }
 
+impl VerifiedSignatures {
+    /// Checks those of `transactions` that were not checked yet, in one batch, and remembers those that pass. The others
+    /// are found out again, one by one, when they are executed.
+    pub fn check_new(&self, transactions: &[&SignedTransaction]) {
+        let new: Vec<&SignedTransaction> = {
+            let seen = self.seen.lock();
+            transactions.iter().copied().filter(|transaction| !seen.hashes.contains(&transaction.hash())).collect()
+        };
+        let _ = self.check_batch(&new);
+    }
+}
+
 impl Seen {
     fn add(&mut self, hash: Hash) {
         if !self.hashes.insert(hash) {

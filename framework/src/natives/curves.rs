@@ -43,11 +43,7 @@ pub(super) fn add_to(table: &mut NativeTable) {
 }
 
 pub(super) fn add_test_only_to(table: &mut NativeTable) {
-    table.add_module(
-        Address::ONE,
-        "ed25519",
-        &[("public_key_for_test", ed25519_key), ("sign_for_test", ed25519_sign)],
-    );
+    table.add_module(Address::ONE, "ed25519", &[("public_key_for_test", ed25519_key), ("sign_for_test", ed25519_sign)]);
     table.add_module(
         Address::ONE,
         "bls12381",

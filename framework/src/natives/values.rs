@@ -1,8 +1,6 @@
 //! Natives about values and types: names and BCS.
 
-use noema_execution_api::{
-    MoveTypeLayout, NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, Value,
-};
+use noema_execution_api::{MoveTypeLayout, NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, Value};
 use noema_types::{Address, StructTag, TypeTag};
 
 /// `invalid_argument(1)`.

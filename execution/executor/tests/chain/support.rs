@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use noema_compiler::{CompiledProgram, Options, SourcePackage, compile_sources};
-use noema_crypto::Ed25519KeyPair;
+use noema_crypto::{BlsKeyPair, Ed25519KeyPair};
 use noema_execution_api::{
     BlockContext, BlockExecutor, BlockOutput, ExecutionBlock, GasSchedule, MemoryState, NativeTable, StateView,
     TransactionOutput, TransactionResult,
 };
 use noema_executor::{EngineAnswers, MoveTransactionVm, SequentialExecutor, TransactionCosts, VerifiedSignatures};
 use noema_framework::{
-    GenesisConfig, GenesisPackage, INFERENCE_CALLS_PER_TRANSACTION, INFERENCE_UNITS_PER_TRANSACTION, PackageMetadata,
-    ResidentModel, UpgradePolicy, build_genesis,
+    GenesisConfig, GenesisPackage, GenesisValidator, INFERENCE_CALLS_PER_TRANSACTION, INFERENCE_UNITS_PER_TRANSACTION,
+    PackageMetadata, ResidentModel, StakingParameters, UpgradePolicy, build_genesis,
 };
 use noema_inference_api::{
     Answer, Engine, EngineError, Family, Generated, Job, JobClass, JobId, JobKind, ModelManifest, NUMERICS_VERSION,
@@ -105,21 +105,59 @@ fn manifest() -> ModelManifest {
     }
 }
 
+/// An account as a validator of its own keys.
+pub(crate) fn validator(who: u8, stake: u64) -> GenesisValidator {
+    let checkpoint = BlsKeyPair::from_seed(&[who; 32]);
+    GenesisValidator {
+        address: address(who),
+        balance: 0,
+        stake,
+        consensus_key: consensus_key(who).public(),
+        network_key: Ed25519KeyPair::from_private_bytes([who + 200; 32]).public(),
+        checkpoint_key: checkpoint.public(),
+        proof_of_possession: checkpoint.proof_of_possession(),
+        network_address: format!("validator-{who}:7000"),
+    }
+}
+
+pub(crate) fn consensus_key(who: u8) -> Ed25519KeyPair {
+    Ed25519KeyPair::from_private_bytes([who + 100; 32])
+}
+
+pub(crate) fn staking() -> StakingParameters {
+    StakingParameters {
+        minimum_stake: 1_000,
+        maximum_stake: 1_000_000_000,
+        recurring_lockup_secs: 20,
+        rewards_rate: 1,
+        rewards_rate_denominator: 1_000,
+        equivocation_share: 5_000,
+        jail_epochs: 2,
+        evidence_window_secs: 20,
+        ..StakingParameters::default()
+    }
+}
+
 pub(crate) fn genesis() -> Genesis {
-    static GENESIS: LazyLock<Genesis> = LazyLock::new(|| {
-        let config = GenesisConfig {
-            chain_id: CHAIN,
-            timestamp_us: GENESIS_US,
-            epoch_interval_us: 3_600_000_000,
-            accounts: (0..ACCOUNTS).map(|who| (address(who), BALANCE)).collect(),
-            faucet: None,
-            resident_models: vec![ResidentModel { weights: WEIGHTS, tokenizer: WEIGHTS, manifest: manifest() }],
-            inference_units_per_transaction: INFERENCE_UNITS_PER_TRANSACTION,
-            inference_calls_per_transaction: INFERENCE_CALLS_PER_TRANSACTION,
-        };
-        build_genesis(&FRAMEWORK, &config).unwrap_or_else(|error| panic!("{error}"))
-    });
+    static GENESIS: LazyLock<Genesis> = LazyLock::new(|| genesis_of(vec![validator(0, 1_000_000)], 3_600_000_000));
     GENESIS.clone()
+}
+
+/// A first state with these validators.
+pub(crate) fn genesis_of(validators: Vec<GenesisValidator>, epoch_interval_us: u64) -> Genesis {
+    let config = GenesisConfig {
+        chain_id: CHAIN,
+        timestamp_us: GENESIS_US,
+        epoch_interval_us,
+        validators,
+        staking: staking(),
+        accounts: (0..ACCOUNTS).map(|who| (address(who), BALANCE)).collect(),
+        faucet: None,
+        resident_models: vec![ResidentModel { weights: WEIGHTS, tokenizer: WEIGHTS, manifest: manifest() }],
+        inference_units_per_transaction: INFERENCE_UNITS_PER_TRANSACTION,
+        inference_calls_per_transaction: INFERENCE_CALLS_PER_TRANSACTION,
+    };
+    build_genesis(&FRAMEWORK, &config).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Answers every job with its prompt turned around, and counts the jobs it runs.
@@ -201,6 +239,8 @@ pub(crate) struct Chain {
     executor: SequentialExecutor,
     pub(crate) height: u64,
     sequence_numbers: BTreeMap<u8, u64>,
+    /// Positions of validators that fail to lead each block.
+    pub(crate) failed: Vec<u32>,
     /// Hashes of everything that every transaction left behind.
     pub(crate) digest: Hash,
 }
@@ -211,6 +251,15 @@ impl Chain {
     }
 
     pub(crate) fn with_natives(natives: NativeTable) -> Self {
+        Self::begin(natives, genesis())
+    }
+
+    /// A chain with these validators, the first of which proposes all blocks.
+    pub(crate) fn with_validators(validators: Vec<GenesisValidator>, epoch_interval_us: u64) -> Self {
+        Self::begin(noema_framework::natives(), genesis_of(validators, epoch_interval_us))
+    }
+
+    fn begin(natives: NativeTable, genesis: Genesis) -> Self {
         let vm = Vm::new(natives, GasSchedule::default(), VmLimits::default());
         let signatures = Arc::new(VerifiedSignatures::new());
         let vm = Arc::new(MoveTransactionVm::new(Arc::new(vm), TransactionCosts::default(), signatures));
@@ -222,9 +271,10 @@ impl Chain {
             engine,
             height: 0,
             sequence_numbers: BTreeMap::new(),
+            failed: vec![],
             digest: Hash::ZERO,
         };
-        let output = chain.execute(vec![Transaction::Genesis(genesis())]);
+        let output = chain.execute(vec![Transaction::Genesis(genesis)]);
         assert_eq!(output.results.len(), 1);
         chain
     }
@@ -259,13 +309,14 @@ impl Chain {
     pub(crate) fn block(&mut self, transactions: Vec<SignedTransaction>) -> Vec<TransactionResult> {
         self.height += 1;
         let context = self.context();
+        let failed_proposer_indices = self.failed.clone();
         let metadata = Transaction::BlockMetadata(BlockMetadata {
             id: Hash::sha3(&[&self.height.to_le_bytes()]),
             height: context.height,
             epoch: context.epoch,
             round: context.round,
             proposer: context.proposer,
-            failed_proposer_indices: vec![],
+            failed_proposer_indices,
             previous_block_votes: vec![],
             timestamp_us: context.timestamp_us,
         });
