@@ -1,8 +1,8 @@
 //! Measures the transport: validators in processes of their own on loopback, each sending bulk to all others and a
 //! small block every few milliseconds. Prints MB/s, CPU per GB and the delay of the blocks.
 //!
-//! `throughput [--validators 4] [--bytes 524288] [--rate 5] [--seconds 10] [--port 27000]`, the rate in MB/s from each
-//! validator to each other, 0 for as much as goes.
+//! `throughput [--validators 4] [--bytes 524288] [--rate 5] [--seconds 10] [--block-ms 50] [--port 27000]`, the rate in
+//! MB/s from each validator to each other, 0 for as much as goes.
 #![allow(clippy::print_stdout, reason = "the figures are the result")]
 
 use std::collections::BTreeMap;
@@ -17,7 +17,6 @@ use noema_network::{Channel, Limits, Network, NetworkConfig, NetworkEvent, Peer,
 use noema_types::Hash;
 use tokio::sync::mpsc;
 
-const BLOCK_EVERY: Duration = Duration::from_millis(10);
 const BLOCK_BYTES: usize = 1_000;
 const WARM_UP: Duration = Duration::from_secs(2);
 
@@ -105,7 +104,7 @@ fn run(options: &Options, index: u64) {
     for peer in others {
         runtime.spawn(bulk(Arc::clone(&network), peer, size, rate));
     }
-    runtime.spawn(blocks(Arc::clone(&network)));
+    runtime.spawn(blocks(Arc::clone(&network), Duration::from_millis(options.get("block-ms", 50))));
     let seconds = Duration::from_secs(options.get("seconds", 10));
     println!("{}", runtime.block_on(measure(index, events, seconds)));
 }
@@ -119,15 +118,15 @@ async fn bulk(network: Arc<Network>, peer: Peer, size: usize, rate: u64) {
             Err(SendError::TooLarge { size, limit, .. }) => panic!("{size} bytes, the limit is {limit}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
         }
-        if rate > 0 {
-            let due = started + Duration::from_micros(sent / rate);
+        if let Some(micros) = sent.checked_div(rate) {
+            let due = started + Duration::from_micros(micros);
             tokio::time::sleep_until(due.into()).await;
         }
     }
 }
 
-async fn blocks(network: Arc<Network>) {
-    let mut ticks = tokio::time::interval(BLOCK_EVERY);
+async fn blocks(network: Arc<Network>, every: Duration) {
+    let mut ticks = tokio::time::interval(every);
     loop {
         ticks.tick().await;
         let mut block = BytesMut::zeroed(BLOCK_BYTES);

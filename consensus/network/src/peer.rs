@@ -72,7 +72,7 @@ type Dial = Pin<Box<dyn Future<Output = Result<Lanes, HandshakeError>> + Send>>;
 enum End {
     Lane(Lane, LaneError),
     Removed,
-    Replaced(Lanes),
+    Replaced(Box<Lanes>),
 }
 
 impl Backoff {
@@ -83,7 +83,7 @@ impl Backoff {
     fn grow(&mut self) {
         let spread = u128::from(rand::rngs::OsRng.try_next_u32().expect("the operating system gives randomness"));
         let half = self.pause / 2;
-        let jitter = Duration::from_nanos(u64::try_from(half.as_nanos() * spread >> 32).expect("seconds at most"));
+        let jitter = Duration::from_nanos(u64::try_from((half.as_nanos() * spread) >> 32).expect("seconds at most"));
         self.at = Instant::now() + half + jitter;
         self.pause = (self.pause * 2).min(BACKOFF_MAX);
     }
@@ -128,7 +128,7 @@ impl PeerTask {
             self.backoff.grow();
             match end {
                 End::Removed => return,
-                End::Replaced(lanes) => next = Some(lanes),
+                End::Replaced(lanes) => next = Some(*lanes),
                 End::Lane(_, error) if error.is_violation() => tokio::time::sleep(QUARANTINE).await,
                 End::Lane(..) => {}
             }
@@ -256,7 +256,7 @@ impl PeerTask {
                     if side == Side::Dialled && self.first() == Side::Dialled {
                         refuse_all(lanes, Reason::Duplicate).await;
                     } else if welcome(&mut lanes).await.is_ok() {
-                        return End::Replaced(lanes);
+                        return End::Replaced(Box::new(lanes));
                     }
                 }
             }

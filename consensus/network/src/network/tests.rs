@@ -394,7 +394,7 @@ async fn a_peer_that_does_not_read_fills_its_queue_and_no_other() {
     // Beyond the queue, sockets take some.
     let error = (0..100_000).find_map(|_| node.network.send(&key(2), Channel::Batches, batch.clone()).err());
     assert!(matches!(error, Some(SendError::QueueBytes { limit, .. }) if limit == bytes), "{error:?}");
-    let small = Bytes::from(vec![0; 8_000]);
+    let small = Bytes::from(vec![0; 2_000]);
     let error = (0..100_000).find_map(|_| node.network.send(&key(2), Channel::Sync, small.clone()).err());
     let messages = limits.of(Channel::Sync).queue_messages_max;
     let full = SendError::QueueMessages { peer: key(2), channel: Channel::Sync, limit: messages };
@@ -445,6 +445,58 @@ async fn a_silent_peer_is_dead_after_three_seconds() {
     assert!(began.elapsed() >= Duration::from_millis(2_500), "{:?}", began.elapsed());
     assert_eq!(node.metric("sessions_closed_total", "silent"), 1);
     drop(lanes);
+}
+
+/// Forwards connections to `target` as long as `flows`; bytes on the way wait meanwhile.
+async fn relay(target: SocketAddr, flows: watch::Receiver<bool>) -> SocketAddr {
+    async fn copy(
+        mut from: impl AsyncReadExt + Unpin,
+        mut to: impl AsyncWriteExt + Unpin,
+        mut flows: watch::Receiver<bool>,
+    ) {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(count @ 1..) = from.read(&mut bytes).await {
+            if flows.wait_for(|flows| *flows).await.is_err() || to.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+        // An end is news too, which a cut wire does not carry.
+        let _ = flows.wait_for(|flows| *flows).await;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    tokio::spawn(async move {
+        while let Ok((inner, _)) = listener.accept().await {
+            let flows = flows.clone();
+            tokio::spawn(async move {
+                let outer = TcpStream::connect(target).await.expect("the target listens");
+                let ((a, b), (c, d)) = (inner.into_split(), outer.into_split());
+                tokio::join!(copy(a, d, flows.clone()), copy(c, b, flows));
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cut_wire_is_noticed_on_both_sides_and_mended() {
+    let (wire, flows) = watch::channel(true);
+    let mut a = Node::start(1, vec![peer(2, nowhere())]);
+    let address = relay(a.address(), flows).await;
+    let mut b = Node::start(2, vec![peer(1, address)]);
+    assert_eq!(a.event().await, NetworkEvent::Connected(key(2)));
+    assert_eq!(b.event().await, NetworkEvent::Connected(key(1)));
+    wire.send(false).expect("the relay runs");
+    let began = Instant::now();
+    assert_eq!(a.event().await, NetworkEvent::Disconnected(key(2)));
+    assert_eq!(b.event().await, NetworkEvent::Disconnected(key(1)));
+    assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    tokio::time::sleep(A_WHILE).await;
+    wire.send(true).expect("the relay runs");
+    assert_eq!(a.event().await, NetworkEvent::Connected(key(2)));
+    assert_eq!(b.event().await, NetworkEvent::Connected(key(1)));
+    send(&a, 2, Channel::Sync, Bytes::from_static(b"again")).await;
+    assert_eq!(b.message().await, (key(1), Channel::Sync, Bytes::from_static(b"again")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
