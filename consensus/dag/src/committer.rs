@@ -264,13 +264,7 @@ impl Committer {
     }
 
     /// Commits the leader of the slot at `place`; the ones before are skipped.
-    fn emit(
-        &mut self,
-        dag: &Dag,
-        place: usize,
-        leader: &BlockRef,
-        batch: Batches<'_>,
-    ) -> Result<Committed, Fault> {
+    fn emit(&mut self, dag: &Dag, place: usize, leader: &BlockRef, batch: Batches<'_>) -> Result<Committed, Fault> {
         let block = dag.get(leader).expect("a block that others support is held");
         let sub_dag = linearizer::linearize(&self.state, &self.rules, &self.committee, dag, block, batch)?;
         assert_eq!(sub_dag.blocks.last(), Some(leader), "a leader is ordered by its own commit");
@@ -426,3 +420,8 @@ impl Slot {
 fn two_certified(one: BlockRef, two: BlockRef) -> Fault {
     Fault::TwoCertified { first: one.min(two), second: one.max(two) }
 }
+
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;

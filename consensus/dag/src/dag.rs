@@ -60,8 +60,7 @@ impl Dag {
     #[must_use]
     pub fn new(committee: Arc<Committee>, state: &ConsensusState) -> Self {
         assert_eq!(committee.epoch(), state.epoch, "the committee is that of the state's epoch");
-        let genesis =
-            committee.authors().map(|author| BlockRef::genesis(state.epoch, state.origin, author)).collect();
+        let genesis = committee.authors().map(|author| BlockRef::genesis(state.epoch, state.origin, author)).collect();
         Self { committee, genesis, lowest: Round(state.gc_round.0 + 1), rounds: BTreeMap::new(), blocks: 0 }
     }
 

@@ -26,8 +26,8 @@ use std::vec::IntoIter;
 
 use bytes::Bytes;
 use noema_types::{
-    Address, Author, BlsPublicKey, Committee, CommitIndex, Ed25519PublicKey, Ed25519Signature, Epoch, Hash, Round, Stake,
-    TimestampMs, ValidatorInfo,
+    Address, Author, BlsPublicKey, CommitIndex, Committee, Ed25519PublicKey, Ed25519Signature, Epoch, Hash, Round,
+    Stake, TimestampMs, ValidatorInfo,
 };
 
 use crate::{
@@ -138,8 +138,7 @@ pub fn author_name(author: Author) -> String {
 pub fn build(text: &str, committee: &Arc<Committee>, state: &ConsensusState) -> Result<Built, DslError> {
     let dag = Dag::new(Arc::clone(committee), state);
     let names = dag.genesis().iter().map(|genesis| (name(*genesis, 0), *genesis)).collect();
-    let built =
-        Built { dag, blocks: Vec::new(), names, batches: BTreeMap::new(), batch_names: BTreeMap::new() };
+    let built = Built { dag, blocks: Vec::new(), names, batches: BTreeMap::new(), batch_names: BTreeMap::new() };
     let tokens = tokens(text)?.into_iter().peekable();
     let mut builder = Builder { tokens, committee, state, built, variants: BTreeMap::new(), round: Round(0) };
     for author in committee.authors() {
@@ -279,8 +278,7 @@ impl Builder<'_> {
         let token = self.next("an author, `*` or `-`")?;
         let (letters, variant) = primes(&token)?;
         let author = self.author(&token, &letters)?;
-        let mut entry =
-            Entry { author, variant, ancestors: vec![Ancestor::All], timestamp: None, batches: Vec::new() };
+        let mut entry = Entry { author, variant, ancestors: vec![Ancestor::All], timestamp: None, batches: Vec::new() };
         if self.accept("->") {
             entry.ancestors = self.ancestors()?;
         }
@@ -409,7 +407,9 @@ impl Builder<'_> {
 
     fn block_named(&self, token: &Token) -> Result<BlockRef, DslError> {
         let known = self.built.names.get(&token.text).filter(|block| block.round < self.round);
-        known.copied().ok_or_else(|| error(token, format!("there is no block `{}` below round {}", token.text, self.round)))
+        known
+            .copied()
+            .ok_or_else(|| error(token, format!("there is no block `{}` below round {}", token.text, self.round)))
     }
 
     fn author(&self, token: &Token, letters: &str) -> Result<Author, DslError> {

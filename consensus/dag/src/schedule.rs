@@ -207,8 +207,7 @@ mod tests {
         assert!(!record_commit(&mut schedule, &committee, &rules, &in_time, &[Author(1)]));
         assert_eq!((schedule.window, schedule.commits, &schedule.scores[..]), (0, 1, &[1, 0, 1, 0][..]));
         assert!(record_commit(&mut schedule, &committee, &rules, &in_time, &[]));
-        let expected =
-            ScheduleState { window: 1, commits: 0, swaps: vec![(Author(3), Author(2))], scores: vec![0; 4] };
+        let expected = ScheduleState { window: 1, commits: 0, swaps: vec![(Author(3), Author(2))], scores: vec![0; 4] };
         assert_eq!(schedule, expected);
     }
 
