@@ -2,8 +2,9 @@
 //!
 //! [`package`] is the source text that contracts compile against; [`natives`] implements what it and the standard library
 //! declare `native`; [`test_natives`] are the same with scripted answers instead of models, for unit tests in Move;
-//! [`on_chain`] reads the epoch and its committee from the state.
+//! [`on_chain`] reads the epoch and its committee from the state; [`calls`] are validators' transactions.
 
+pub mod calls;
 mod compile;
 mod genesis;
 mod natives;
