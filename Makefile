@@ -50,3 +50,9 @@ lint: deps ## Checks format and lints
 .PHONY: bench
 bench: build weights ## Measures the Move VM and inference, side by side with yardsticks
 	@./tests/scripts/bench.sh $(NOEMA)
+
+MINUTES ?= 10
+.PHONY: campaign
+campaign: deps ## Kills, cuts off and wipes real validators under load (MINUTES=10)
+	$(CARGO) build --locked -p noema -p noema-tests --bins
+	$(CARGO_TARGET_DIR)/debug/campaign --minutes $(MINUTES)

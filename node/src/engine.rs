@@ -1,48 +1,133 @@
 //! Loads models and starts the pool that answers for them.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use noema_engine::{Pool, PoolConfig};
 use noema_framework::ResidentModel;
-use noema_inference_api::Engine;
-use noema_models::{Compute, load};
+use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll};
+use noema_models::{Compute, LoadedModel, load};
 use noema_numerics::Kernel;
+use noema_types::Hash;
 
 use crate::{InferenceConfig, NodeConfig, NodeError};
 
+/// Niceness of the threads that compute answers.
+const LOWEST_PRIORITY: i32 = 19;
+
 /// Parses a kernel's name; the fastest available when there is none.
-pub(crate) fn kernel(config: &InferenceConfig) -> Result<Kernel, NodeError> {
+fn kernel(config: &InferenceConfig) -> Result<Kernel, NodeError> {
     match &config.kernel {
         Some(name) => name.parse().map_err(|error: noema_numerics::NumericsError| NodeError::Engine(error.to_string())),
         None => Ok(Kernel::best()),
     }
 }
 
-fn compute(config: &InferenceConfig) -> Result<Compute, NodeError> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Compute::with_threads(kernel(config)?, config.threads.unwrap_or(cores))
-        .map_err(|error| NodeError::Engine(error.to_string()))
-}
-
-/// Loads the configured models and starts a pool; says what genesis needs to know of them.
-pub(crate) fn start(config: &NodeConfig) -> Result<(Arc<dyn Engine>, Vec<ResidentModel>), NodeError> {
+fn load_all(paths: &[PathBuf]) -> Result<Vec<LoadedModel>, NodeError> {
     let mut models = Vec::new();
-    for path in &config.models {
+    for path in paths {
         let model =
             load(path, None).map_err(|error| NodeError::Model { path: path.clone(), reason: error.to_string() })?;
         tracing::info!(name = model.manifest.name, root = %model.root, "model loaded");
         models.push(model);
     }
-    let residents = models
-        .iter()
-        .map(|model| ResidentModel {
-            weights: model.root,
-            tokenizer: model.tokenizer_root,
-            manifest: (*model.manifest).clone(),
-        })
-        .collect();
-    let compute = compute(&config.inference)?;
+    Ok(models)
+}
+
+/// What genesis needs to know of models.
+pub(crate) fn resident_models(paths: &[PathBuf]) -> Result<Vec<ResidentModel>, NodeError> {
+    let models = load_all(paths)?;
+    let residents = models.iter().map(|model| ResidentModel {
+        weights: model.root,
+        tokenizer: model.tokenizer_root,
+        manifest: (*model.manifest).clone(),
+    });
+    Ok(residents.collect())
+}
+
+fn pool(config: &NodeConfig, kernel: Kernel) -> Result<Arc<dyn Engine>, NodeError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = config.inference.threads.unwrap_or(cores).max(1);
+    let compute =
+        Compute::on_pool(kernel, quiet_pool(threads)?).map_err(|error| NodeError::Engine(error.to_string()))?;
     tracing::info!(kernel = compute.arithmetic().kernel().name(), threads = compute.threads(), "inference starts");
+    let models = load_all(&config.models)?;
     let pool = Pool::start(models, &PoolConfig { compute }).map_err(|error| NodeError::Engine(error.to_string()))?;
-    Ok((Arc::new(pool), residents))
+    Ok(Arc::new(pool))
+}
+
+/// Threads of the lowest priority: ordering and serving go before inference.
+fn quiet_pool(threads: usize) -> Result<Arc<rayon::ThreadPool>, NodeError> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("noema-compute-{index}"))
+        .start_handler(|_| {
+            let lowered = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LOWEST_PRIORITY);
+            if let Err(error) = lowered {
+                tracing::warn!(%error, "a thread of inference keeps its priority");
+            }
+        })
+        .build();
+    Ok(Arc::new(pool.map_err(|error| NodeError::System(error.to_string()))?))
+}
+
+/// Loads the configured models and starts a pool.
+pub(crate) fn start(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
+    let pool = pool(config, kernel(&config.inference)?)?;
+    if !config.inference.wrong_answers {
+        return Ok(pool);
+    }
+    tracing::warn!("this node is configured to compute wrong answers: a test of divergence");
+    Ok(Arc::new(WrongEngine(pool)))
+}
+
+/// Starts a pool on the plain kernel, which is right by definition.
+pub(crate) fn start_safe(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
+    let pool = pool(config, Kernel::Scalar)?;
+    if config.inference.wrong_answers_when_safe {
+        return Ok(Arc::new(WrongEngine(pool)));
+    }
+    Ok(pool)
+}
+
+/// A device that computes wrong answers, always the same ones: what tests of divergence need.
+#[derive(Debug)]
+struct WrongEngine(Arc<dyn Engine>);
+
+fn wrong(answer: Answer) -> Answer {
+    match answer {
+        Answer::Generated(mut generated) => {
+            generated.text.push('?');
+            Answer::Generated(generated)
+        }
+        Answer::Chosen { index, prompt_tokens, choice_tokens } => {
+            Answer::Chosen { index: index ^ 1, prompt_tokens, choice_tokens }
+        }
+        refused @ Answer::Refused(_) => refused,
+    }
+}
+
+impl Engine for WrongEngine {
+    fn submit(&self, job: &Job, class: JobClass) -> Result<JobId, EngineError> {
+        self.0.submit(job, class)
+    }
+
+    fn poll(&self, id: JobId) -> Poll {
+        match self.0.poll(id) {
+            Poll::Ready(answer) => Poll::Ready(wrong(answer)),
+            other => other,
+        }
+    }
+
+    fn wait(&self, id: JobId) -> Result<Answer, EngineError> {
+        self.0.wait(id).map(wrong)
+    }
+
+    fn models(&self) -> Vec<(Hash, ModelManifest)> {
+        self.0.models()
+    }
+
+    fn jobs_run(&self) -> u64 {
+        self.0.jobs_run()
+    }
 }

@@ -30,6 +30,20 @@ pub enum NodeError {
         /// What is wrong.
         reason: String,
     },
+    /// A configuration cannot be used.
+    #[error("cannot use {path}: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Key(#[from] noema_crypto::KeyFileError),
+    /// Consensus does not start.
+    #[error("consensus does not start: {0}")]
+    Consensus(String),
     /// The inference engine refuses to start.
     #[error("the inference engine does not start: {0}")]
     Engine(String),

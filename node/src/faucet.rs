@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 
 use crate::api::{ApiError, ApiResult};
 use crate::chain::Chain;
-use crate::genesis::LocalnetGenesis;
-use crate::producer::unix_now;
+use crate::clock::unix_now;
+use crate::genesis::GenesisSpec;
 
 const MAX_GAS: u64 = 200_000;
 const EXPIRY_SECONDS: u64 = 60;
@@ -34,10 +34,10 @@ impl Faucet {
     /// Amount of one request, at most.
     const AMOUNT_MAX: u64 = 1_000_000_000_000;
 
-    /// A faucet of the chain that `genesis` made.
-    pub(crate) fn new(chain: Arc<Chain>, genesis: &LocalnetGenesis) -> Self {
-        let key = genesis.faucet_key();
-        Self { chain, address: genesis.faucet_address(), key, chain_id: genesis.chain_id(), next: Mutex::new(None) }
+    /// A faucet of a local network.
+    pub(crate) fn new(chain: Arc<Chain>) -> Self {
+        let (address, key) = GenesisSpec::localnet_faucet();
+        Self { address, key, chain_id: chain.chain_id(), chain, next: Mutex::new(None) }
     }
 
     /// Submits a transaction that sends exactly `amount` to `to`, whose account it creates; waits until it is committed.

@@ -1,93 +1,146 @@
-//! The first block of a local network, and the parameters that its node runs with.
+//! The first block of a chain, and what a node reads of the chain's rules from its state.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use noema_consensus::NextEpoch;
 use noema_crypto::Ed25519KeyPair;
+use noema_dag::Rules;
 use noema_execution_api::{GasSchedule, StateView};
 use noema_executor::{MoveTransactionVm, SignatureCheck, TransactionCosts, limits};
-use noema_framework::{GenesisConfig, ResidentModel, build_genesis, compile_packages};
+use noema_framework::{GenesisConfig, GenesisValidator, StakingParameters, build_genesis, compile_packages, on_chain};
 use noema_mempool::GasBounds;
-use noema_state::{BlockCommit, TransactionCommit};
 use noema_types::{
-    Address, AuthKey, ChainId, Epoch, ExecutionStatus, Gas, Hash, Height, Round, StateKey, StructTag, Transaction,
+    Address, AuthKey, BlockCommit, ChainId, Epoch, ExecutionStatus, Gas, Hash, Height, Round, StateKey, StructTag,
+    Transaction, TransactionCommit, WriteSet,
 };
 use noema_vm::{Vm, VmLimits};
+use serde::de::DeserializeOwned;
 
 use crate::NodeError;
 
 /// Chain id of local networks.
 pub const LOCALNET_CHAIN_ID: ChainId = ChainId(4);
-/// The validator of a local network.
-pub(crate) const VALIDATOR_ADDRESS: Address = Address([0xA1; 32]);
 /// What `estimate_gas_price` says.
 pub(crate) const GAS_PRICE_ESTIMATE: u64 = 100;
-
-/// Balance of the faucet at genesis, in the coin's smallest unit.
-const FAUCET_BALANCE: u64 = 1_000_000_000_000_000_000;
+/// Balance of a local network's faucet at genesis, in the coin's smallest unit.
+pub const LOCALNET_FAUCET_BALANCE: u64 = 1_000_000_000_000_000_000;
+/// Local networks let one transaction ask ten times as much as a real one.
+pub const LOCALNET_INFERENCE_UNITS: u64 = 10_000_000;
 /// Seed of the faucet's key. A local network's coins are worth nothing: the key is public on purpose.
 const FAUCET_SEED: [u8; 32] = *b"noema local network faucet key!!";
-const EPOCH_INTERVAL_US: u64 = 2 * 60 * 60 * 1_000_000;
-/// Local networks let one transaction ask ten times as much as a real one.
-const LOCALNET_INFERENCE_UNITS: u64 = 10_000_000;
 
-/// Parameters of a local network. Equal parameters and models give an equal first state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocalnetGenesis {
+/// What a chain begins with. Equal parameters and models give an equal first block.
+#[derive(Debug, Clone)]
+pub struct GenesisSpec {
+    /// The chain's number.
+    pub chain_id: ChainId,
     /// Time of the first block, in microseconds since 1970.
     pub timestamp_us: u64,
+    /// Length of an epoch, in microseconds.
+    pub epoch_interval_us: u64,
+    /// Accounts and their first balances.
+    pub accounts: Vec<(Address, u64)>,
+    /// The account among them that may mint, on a test network.
+    pub faucet: Option<Address>,
+    /// Canonical files of models that every validator holds.
+    pub models: Vec<PathBuf>,
+    /// The first validators.
+    pub validators: Vec<GenesisValidator>,
+    /// Rules of staking.
+    pub staking: StakingParameters,
+    /// Inference units that a transaction may use.
+    pub inference_units_per_transaction: u64,
 }
 
-impl LocalnetGenesis {
-    /// A network that begins at this time.
-    #[must_use]
-    pub fn new(timestamp_us: u64) -> Self {
-        Self { timestamp_us }
-    }
-
-    pub(crate) fn chain_id(&self) -> ChainId {
-        LOCALNET_CHAIN_ID
-    }
-
-    pub(crate) fn faucet_key(&self) -> Ed25519KeyPair {
-        Ed25519KeyPair::from_private_bytes(FAUCET_SEED)
-    }
-
-    pub(crate) fn faucet_address(&self) -> Address {
-        AuthKey::ed25519(&self.faucet_key().public()).to_address()
-    }
-
-    /// Block 0: compiles the embedded framework and runs its genesis functions.
-    pub(crate) fn commit(&self, residents: &[ResidentModel]) -> Result<BlockCommit, NodeError> {
+impl GenesisSpec {
+    /// The genesis file: the BCS of the genesis transaction.
+    ///
+    /// # Errors
+    /// [`NodeError`] for a model that cannot be read and for parameters that the framework refuses.
+    pub fn build(&self) -> Result<Vec<u8>, NodeError> {
         let config = GenesisConfig {
-            chain_id: self.chain_id(),
+            chain_id: self.chain_id,
             timestamp_us: self.timestamp_us,
-            epoch_interval_us: EPOCH_INTERVAL_US,
-            accounts: vec![(self.faucet_address(), FAUCET_BALANCE)],
-            faucet: Some(self.faucet_address()),
-            resident_models: residents.to_vec(),
-            inference_units_per_transaction: LOCALNET_INFERENCE_UNITS,
+            epoch_interval_us: self.epoch_interval_us,
+            accounts: self.accounts.clone(),
+            faucet: self.faucet,
+            resident_models: crate::engine::resident_models(&self.models)?,
+            inference_units_per_transaction: self.inference_units_per_transaction,
             inference_calls_per_transaction: noema_framework::INFERENCE_CALLS_PER_TRANSACTION,
+            validators: self.validators.clone(),
+            staking: self.staking.clone(),
         };
         let packages = compile_packages()
             .map_err(|failure| NodeError::Genesis(format!("the framework does not compile:\n{failure}")))?;
         let genesis = build_genesis(&packages, &config).map_err(|error| NodeError::Genesis(error.to_string()))?;
-        let transaction = TransactionCommit {
+        Ok(bcs::to_bytes(&Transaction::Genesis(genesis)).expect("a genesis always serialises"))
+    }
+
+    /// The account that gives coins away on local networks, and its key.
+    #[must_use]
+    pub fn localnet_faucet() -> (Address, Ed25519KeyPair) {
+        let key = Ed25519KeyPair::from_private_bytes(FAUCET_SEED);
+        (AuthKey::ed25519(&key.public()).to_address(), key)
+    }
+}
+
+/// Block 0 of the chain that begins with this transaction.
+pub(crate) fn first_block(transaction: &Transaction) -> Result<BlockCommit, NodeError> {
+    let Transaction::Genesis(genesis) = transaction else {
+        return Err(NodeError::Genesis("the genesis file holds another kind of transaction".to_owned()));
+    };
+    let timestamp_us: u64 = framework_resource(&genesis.write_set, "timestamp", "CurrentTimeMicroseconds")?;
+    Ok(BlockCommit {
+        height: Height(0),
+        id: transaction.hash(),
+        epoch: Epoch(0),
+        round: Round(0),
+        proposer: Address::ZERO,
+        timestamp_us,
+        transactions: vec![TransactionCommit {
             write_set: genesis.write_set.clone(),
             events: genesis.events.clone(),
-            transaction: Transaction::Genesis(genesis),
+            transaction: transaction.clone(),
             gas_used: Gas(0),
             status: ExecutionStatus::Success,
-        };
-        Ok(BlockCommit {
-            height: Height(0),
-            id: transaction.transaction.hash(),
-            epoch: Epoch(0),
-            round: Round(0),
-            proposer: Address::ZERO,
-            timestamp_us: self.timestamp_us,
-            transactions: vec![transaction],
-        })
+        }],
+    })
+}
+
+/// The number of the chain that begins with this transaction.
+pub(crate) fn chain_id(transaction: &Transaction) -> Result<ChainId, NodeError> {
+    let Transaction::Genesis(genesis) = transaction else {
+        return Err(NodeError::Genesis("the genesis file holds another kind of transaction".to_owned()));
+    };
+    framework_resource::<u8>(&genesis.write_set, "chain_id", "ChainId").map(ChainId)
+}
+
+fn framework_resource<T: DeserializeOwned>(writes: &WriteSet, module: &str, name: &str) -> Result<T, NodeError> {
+    let key = StateKey::Resource { address: Address::ONE, tag: framework_tag(module, name) };
+    let bytes = writes.0.get(&key).and_then(|write| write.bytes());
+    let bytes = bytes.ok_or_else(|| NodeError::Genesis(format!("the genesis file has no 0x1::{module}::{name}")))?;
+    bcs::from_bytes(bytes).map_err(|error| NodeError::Genesis(format!("malformed 0x1::{module}::{name}: {error}")))
+}
+
+fn framework_tag(module: &str, name: &str) -> StructTag {
+    StructTag {
+        address: Address::ONE,
+        module: module.parse().expect("a valid identifier"),
+        name: name.parse().expect("a valid identifier"),
+        type_args: Vec::new(),
     }
+}
+
+/// The epoch that runs in this state: its committee and its end.
+pub(crate) fn next_epoch(view: &dyn StateView) -> Result<NextEpoch, String> {
+    let state = on_chain::epoch_state(view).map_err(|error| error.to_string())?;
+    Ok(NextEpoch { committee: state.committee, epoch_end: state.end })
+}
+
+/// Rules of consensus that all validators share.
+pub(crate) fn rules() -> Rules {
+    Rules::default()
 }
 
 /// The machine that runs transactions.
@@ -108,14 +161,8 @@ pub(crate) fn gas_bounds() -> GasBounds {
 
 /// Names and roots of the models that transactions may ask, read from the state.
 pub(crate) fn resident_models(view: &dyn StateView) -> Result<Vec<(String, Hash)>, String> {
-    let tag = |name: &str| StructTag {
-        address: Address::ONE,
-        module: "model".parse().expect("a valid identifier"),
-        name: name.parse().expect("a valid identifier"),
-        type_args: Vec::new(),
-    };
     let read = |address: Address, name: &str| {
-        view.get(&StateKey::Resource { address, tag: tag(name) }).map_err(|error| error.to_string())
+        view.get(&StateKey::Resource { address, tag: framework_tag("model", name) }).map_err(|error| error.to_string())
     };
     let Some(bytes) = read(Address::ONE, "ResidentModels")? else { return Ok(Vec::new()) };
     let addresses: Vec<Address> =

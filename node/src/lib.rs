@@ -1,22 +1,26 @@
 //! Runs a Noema node: consensus, execution, storage, REST API.
 //!
-//! [`Node::start`] opens the database (or writes genesis), loads the models, starts the block producer and serves the
-//! API; [`Node::stop`] ends all of it. A fault of the node itself (a broken store, a device that lies) stops block
-//! production: the API goes on to answer from what is committed and says why at `/v1/-/healthy`.
+//! [`Node::start`] opens the database (or writes genesis), loads the models, joins consensus or follows others, and
+//! serves the API; [`Node::stop`] ends all of it. A fault of the node itself (a broken store, a device that lies) ends
+//! its part in consensus: the API goes on to answer from what is certified and says why at `/v1/-/healthy`.
 
 mod api;
 mod chain;
+mod clock;
 pub mod config;
 mod engine;
 mod error;
 mod faucet;
+mod follower;
 mod genesis;
 mod metrics;
-mod producer;
 mod server;
-mod single;
+mod status;
+mod validator;
 
-pub use config::{BlockConfig, InferenceConfig, NodeConfig};
+pub use config::{ConsensusTuning, FullNodeConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig};
 pub use error::NodeError;
-pub use genesis::{LOCALNET_CHAIN_ID, LocalnetGenesis};
+pub use genesis::{GenesisSpec, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS};
+pub use noema_framework::{GenesisValidator, StakingParameters};
 pub use server::Node;
+pub use validator::init_validator;

@@ -69,6 +69,11 @@ impl Metrics {
         }
     }
 
+    /// Where other parts of the node register theirs.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// The text format of Prometheus.
     pub(crate) fn text(&self) -> String {
         let mut buffer = Vec::new();

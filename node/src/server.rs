@@ -13,20 +13,23 @@ use tokio::sync::watch;
 use crate::api;
 use crate::chain::Chain;
 use crate::faucet::Faucet;
-use crate::genesis::LocalnetGenesis;
-use crate::producer::Producer;
+use crate::follower::{Follower, Forwarder};
+use crate::status::Status;
+use crate::validator::Validator;
 use crate::{NodeConfig, NodeError};
 
-/// Threads that serve requests; execution and inference have their own.
+/// Threads that serve requests and connections; consensus, execution and inference have their own.
 const API_THREADS: usize = 2;
 
-/// A running node: block production, REST API, faucet, metrics.
+/// A running node: consensus or following, REST API, faucet, metrics.
 #[derive(Debug)]
 pub struct Node {
     chain: Arc<Chain>,
-    producer: Producer,
+    validator: Option<Validator>,
+    follower: Option<Follower>,
     runtime: Runtime,
     stop: watch::Sender<bool>,
+    status: Arc<Status>,
     api_address: SocketAddr,
 }
 
@@ -35,7 +38,7 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`] says what is in the way.
-    pub fn start(config: &NodeConfig, genesis: &LocalnetGenesis) -> Result<Self, NodeError> {
+    pub fn start(config: &NodeConfig) -> Result<Self, NodeError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(API_THREADS)
             .thread_name("noema-api")
@@ -52,17 +55,27 @@ impl Node {
         let faucet_listener = config.faucet_address.map(listen).transpose()?;
         let api_address = api_listener.local_addr().map_err(|error| NodeError::System(error.to_string()))?;
 
-        let chain = Arc::new(Chain::open(config, genesis)?);
-        let producer = Producer::start(Arc::clone(&chain), &config.blocks)?;
+        let chain = Chain::open(config)?;
+        let status = Arc::new(Status::default());
+        let validator = match &config.validator {
+            Some(validator) => Some(Validator::start(&chain, validator, &status)?),
+            None => None,
+        };
+        let upstream = config.full_node.as_ref().map(|full_node| full_node.upstream.clone());
+        let upstream = upstream.filter(|_| validator.is_none());
+        let forwarder = upstream.clone().map(|upstream| Arc::new(Forwarder::new(upstream)));
+        let follower = upstream.map(|upstream| Follower::start(&chain, upstream, &status)).transpose()?;
+
         let (stop, stopped) = watch::channel(false);
-        spawn(&runtime, api_listener, api::router(Arc::clone(&chain)), stopped.clone());
+        let router = api::router(Arc::clone(&chain), Arc::clone(&status), forwarder);
+        spawn(&runtime, api_listener, router, stopped.clone());
         spawn(&runtime, metrics_listener, metrics_router(Arc::clone(&chain)), stopped.clone());
         if let Some(listener) = faucet_listener {
-            let faucet = Arc::new(Faucet::new(Arc::clone(&chain), genesis));
+            let faucet = Arc::new(Faucet::new(Arc::clone(&chain)));
             spawn(&runtime, listener, api::faucet_router(faucet), stopped);
         }
         tracing::info!(%api_address, version = chain.ledger_info().version.0, "node is up");
-        Ok(Self { chain, producer, runtime, stop, api_address })
+        Ok(Self { chain, validator, follower, runtime, stop, status, api_address })
     }
 
     /// Where the REST API listens.
@@ -71,7 +84,7 @@ impl Node {
         self.api_address
     }
 
-    /// Version, height and state root of the latest block, for people.
+    /// Version, height and state root of the latest certified block, for people.
     #[must_use]
     pub fn summary(&self) -> String {
         let info = self.chain.ledger_info();
@@ -97,9 +110,15 @@ impl Node {
         })
     }
 
-    /// Ends block production, then the servers; what is committed is on disk.
+    /// Ends the node's part in consensus, then the servers; what is certified is on disk.
     pub fn stop(self) {
-        self.producer.stop();
+        self.status.clear();
+        if let Some(validator) = self.validator {
+            validator.stop();
+        }
+        if let Some(follower) = self.follower {
+            follower.stop();
+        }
         let _ = self.stop.send(true);
         self.runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     }

@@ -91,6 +91,7 @@ pub struct Mempool {
     by_expiry: BTreeSet<(u64, Address, u64)>,
     bytes: usize,
     proposed: usize,
+    proposed_bytes: usize,
     arrivals: u64,
 }
 
@@ -237,6 +238,7 @@ impl Mempool {
             entry.proposed = true;
             batch.push(entry.transaction.clone());
             self.proposed += 1;
+            self.proposed_bytes += entry.transaction.bytes().len();
             sender.next += 1;
             if !self.heads.remove(&place) {
                 drawn.pop();
@@ -288,7 +290,10 @@ impl Mempool {
         sender.next = sender.next.min(number).max(sender.sequence_number);
         // What was handed out beyond the gap cannot be committed without it: it is handed out again in its turn.
         for (_, later) in sender.entries.range_mut(sender.next..) {
-            self.proposed -= usize::from(std::mem::take(&mut later.proposed));
+            if std::mem::take(&mut later.proposed) {
+                self.proposed -= 1;
+                self.proposed_bytes -= later.transaction.bytes().len();
+            }
         }
         self.heads.extend(sender.head(address));
         if sender.entries.is_empty() {
@@ -307,7 +312,10 @@ impl Mempool {
         }
         sender.next = sender.next.min(number).max(sender.sequence_number);
         for (_, later) in sender.entries.range_mut(sender.next..) {
-            self.proposed -= usize::from(std::mem::take(&mut later.proposed));
+            if std::mem::take(&mut later.proposed) {
+                self.proposed -= 1;
+                self.proposed_bytes -= later.transaction.bytes().len();
+            }
         }
         self.heads.extend(sender.head(address));
     }
@@ -316,7 +324,10 @@ impl Mempool {
         self.by_hash.remove(&entry.transaction.hash());
         self.by_expiry.remove(&(entry.expires_at, address, number));
         self.bytes -= entry.transaction.bytes().len();
-        self.proposed -= usize::from(entry.proposed);
+        if entry.proposed {
+            self.proposed -= 1;
+            self.proposed_bytes -= entry.transaction.bytes().len();
+        }
     }
 
     /// Removes what expired or waited too long and returns it. What is handed out stays until its fate is known.
@@ -355,6 +366,12 @@ impl Mempool {
     #[must_use]
     pub fn has_ready(&self) -> bool {
         !self.heads.is_empty()
+    }
+
+    /// Bytes that batches could hold now, about: what waits for a gap to close counts too, unless everything does.
+    #[must_use]
+    pub fn ready_bytes(&self) -> usize {
+        if self.heads.is_empty() { 0 } else { self.bytes - self.proposed_bytes }
     }
 
     /// What the pool holds.

@@ -61,6 +61,10 @@ impl Link {
         outboxes
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        self.session.lock().is_some()
+    }
+
     pub(crate) fn close(&self) {
         *self.session.lock() = None;
         self.metrics.connected.set(0);

@@ -134,6 +134,12 @@ impl Network {
         Ok((network, receiver))
     }
 
+    /// Whether messages can be sent to this peer now.
+    #[must_use]
+    pub fn is_connected(&self, peer: &Ed25519PublicKey) -> bool {
+        self.shared.peers.read().get(peer).is_some_and(|entry| entry.link.is_open())
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn local_address(&self) -> SocketAddr {

@@ -40,6 +40,8 @@ impl ApiError {
         module_not_found = "module_not_found", 404;
         /// The ledger has no such version yet.
         version_not_found = "version_not_found", 404;
+        /// The version is older than what the node keeps.
+        version_pruned = "version_pruned", 410;
         /// No such transaction is known.
         transaction_not_found = "transaction_not_found", 404;
         /// The table holds no such key.

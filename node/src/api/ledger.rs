@@ -16,12 +16,13 @@ pub(super) async fn info(State(state): State<ApiState>) -> Json<Value> {
         "chain_id": info.chain_id.0,
         "epoch": info.epoch.to_string(),
         "ledger_version": info.version.to_string(),
-        "oldest_ledger_version": "0",
+        "oldest_ledger_version": info.oldest_version.to_string(),
         "ledger_timestamp": info.timestamp_us.to_string(),
-        "node_role": "validator",
-        "oldest_block_height": "0",
+        "node_role": if state.forwarder.is_some() { "full_node" } else { "validator" },
+        "oldest_block_height": info.oldest_height.to_string(),
         "block_height": info.height.to_string(),
         "state_root": info.state_root,
+        "ordered_block_height": state.status.ordered_height(info.height).to_string(),
         "git_hash": null,
     }))
 }

@@ -9,6 +9,7 @@ mod extract;
 mod faucet;
 mod ledger;
 mod limits;
+mod network;
 mod render;
 mod transactions;
 mod view;
@@ -25,6 +26,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 
 use crate::chain::Chain;
+use crate::follower::Forwarder;
+use crate::status::Status;
 pub(crate) use error::{ApiError, ApiResult};
 pub(crate) use faucet::router as faucet_router;
 pub(crate) use render::CommittedTransaction;
@@ -38,13 +41,22 @@ pub(crate) struct ApiState {
     pub(crate) waiters: Arc<tokio::sync::Semaphore>,
     /// Running views and simulations, bounded.
     pub(crate) simulations: Arc<tokio::sync::Semaphore>,
+    /// What consensus, or what follows it, says of itself.
+    pub(crate) status: Arc<Status>,
+    /// Where a full node sends transactions.
+    pub(crate) forwarder: Option<Arc<Forwarder>>,
 }
 
 /// All routes of the API, under `/v1`.
-pub(crate) fn router(chain: Arc<Chain>) -> Router {
+pub(crate) fn router(chain: Arc<Chain>, status: Arc<Status>, forwarder: Option<Arc<Forwarder>>) -> Router {
     let semaphore = |permits| Arc::new(tokio::sync::Semaphore::new(permits));
-    let state =
-        ApiState { chain, waiters: semaphore(limits::WAITERS_MAX), simulations: semaphore(limits::SIMULATIONS_MAX) };
+    let state = ApiState {
+        chain,
+        waiters: semaphore(limits::WAITERS_MAX),
+        simulations: semaphore(limits::SIMULATIONS_MAX),
+        status,
+        forwarder,
+    };
     let routes = Router::new()
         .route("/", get(ledger::info))
         .route("/-/healthy", get(ledger::healthy))
@@ -67,6 +79,13 @@ pub(crate) fn router(chain: Arc<Chain>) -> Router {
         .route("/tables/{handle}/item", post(view::table_item))
         .route("/blocks/by_height/{height}", get(ledger::block_by_height))
         .route("/blocks/by_version/{version}", get(ledger::block_by_version))
+        .route("/noema/status", get(network::status))
+        .route("/noema/genesis", get(network::genesis))
+        .route("/noema/checkpoints/{height}", get(network::checkpoint))
+        .route("/noema/epochs/{epoch}", get(network::epoch))
+        .route("/noema/blocks/{height}", get(network::block))
+        .route("/noema/proof", get(network::proof))
+        .route("/noema/snapshot/{height}", get(network::snapshot))
         .with_state(state.clone());
     Router::new()
         .nest("/v1", routes.clone())
@@ -93,11 +112,11 @@ async fn ledger_headers(State(state): State<ApiState>, request: Request, next: N
     let values = [
         ("x-aptos-chain-id", u64::from(info.chain_id.0)),
         ("x-aptos-ledger-version", info.version.0),
-        ("x-aptos-ledger-oldest-version", 0),
+        ("x-aptos-ledger-oldest-version", info.oldest_version.0),
         ("x-aptos-ledger-timestampusec", info.timestamp_us),
         ("x-aptos-epoch", info.epoch.0),
         ("x-aptos-block-height", info.height.0),
-        ("x-aptos-oldest-block-height", 0),
+        ("x-aptos-oldest-block-height", info.oldest_height.0),
     ];
     for (name, value) in values {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from(value));

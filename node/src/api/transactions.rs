@@ -88,6 +88,12 @@ pub(super) async fn submit(
     let transaction = decode(&headers, &body?)?;
     blocking(move || {
         state.chain.submit(transaction.clone())?;
+        if let Some(forwarder) = &state.forwarder
+            && let Err(error) = forwarder.send(&transaction)
+        {
+            state.chain.forget(&transaction);
+            return Err(error);
+        }
         let view = state.chain.view_at(None)?;
         Ok((StatusCode::ACCEPTED, Json(pending_json(&Renderer::new(&*view), &transaction))))
     })

@@ -26,6 +26,8 @@ impl From<StateDbError> for ApiError {
         match error {
             StateDbError::VersionAhead { .. } => Self::version_not_found(error.to_string()),
             StateDbError::HeightAhead { .. } => Self::block_not_found(error.to_string()),
+            StateDbError::NoCheckpoint { .. } => Self::block_not_found(error.to_string()),
+            StateDbError::Pruned { .. } => Self::version_pruned(error.to_string()),
             _ => Self::internal_error(error.to_string()),
         }
     }
@@ -35,8 +37,8 @@ impl Chain {
     /// State at a version, or at the latest one.
     pub(crate) fn view_at(&self, version: Option<u64>) -> ApiResult<Box<DbView>> {
         Ok(Box::new(match version {
-            Some(version) => self.db.view_at(Version(version))?,
-            None => self.db.latest_view(),
+            Some(version) => self.db().view_at(Version(version))?,
+            None => self.db().latest_view(),
         }))
     }
 
@@ -61,7 +63,7 @@ impl Chain {
 
     fn with_time(&self, found: noema_state::CommittedTransaction) -> ApiResult<CommittedTransaction> {
         Ok(CommittedTransaction {
-            timestamp_us: self.db.block_by_version(found.version)?.info.timestamp_us,
+            timestamp_us: self.db().block_by_version(found.version)?.info.timestamp_us,
             version: found.version,
             transaction: found.transaction,
             info: found.info,
@@ -73,7 +75,7 @@ impl Chain {
 
     /// A run of committed transactions; empty past the end.
     pub(crate) fn transactions(&self, start: Version, limit: usize) -> ApiResult<Vec<CommittedTransaction>> {
-        let found = self.db.transactions(start, limit)?;
+        let found = self.db().transactions(start, limit)?;
         found.into_iter().map(|one| self.with_time(one)).collect()
     }
 
@@ -84,23 +86,23 @@ impl Chain {
         start: Option<u64>,
         limit: usize,
     ) -> ApiResult<Vec<CommittedTransaction>> {
-        let versions = self.db.account_transactions(&address, start, limit)?;
-        versions.into_iter().map(|version| self.with_time(self.db.transaction(version)?)).collect()
+        let versions = self.db().account_transactions(&address, start, limit)?;
+        versions.into_iter().map(|version| self.with_time(self.db().transaction(version)?)).collect()
     }
 
     /// Events of a stream from a sequence number on, or its latest ones.
     pub(crate) fn events(&self, key: EventKey, start: Option<u64>, limit: usize) -> ApiResult<Vec<(Version, Event)>> {
-        Ok(self.db.events_by_key(&key, start, limit)?)
+        Ok(self.db().events_by_key(&key, start, limit)?)
     }
 
     /// The block of a height.
     pub(crate) fn block(&self, height: Height) -> ApiResult<BlockInfo> {
-        Ok(self.db.block(height)?.info)
+        Ok(self.db().block(height)?.info)
     }
 
     /// The block that holds a version.
     pub(crate) fn block_of(&self, version: Version) -> ApiResult<BlockInfo> {
-        match self.db.block_by_version(version) {
+        match self.db().block_by_version(version) {
             Err(StateDbError::VersionAhead { .. }) => {
                 Err(ApiError::block_not_found(format!("no block holds version {version}")))
             }
@@ -112,8 +114,8 @@ impl Chain {
     pub(crate) fn find(&self, hash: Hash) -> ApiResult<Option<Found>> {
         let pending = self.mempool.lock().get(&hash).map(|entry| entry.transaction().clone());
         // The ledger second: a transaction moves from the mempool to the ledger, never back.
-        if let Some(version) = self.db.version_by_hash(&hash)? {
-            return Ok(Some(Found::Committed(Box::new(self.with_time(self.db.transaction(version)?)?))));
+        if let Some(version) = self.db().version_by_hash(&hash)? {
+            return Ok(Some(Found::Committed(Box::new(self.with_time(self.db().transaction(version)?)?))));
         }
         Ok(pending.map(Found::Pending))
     }

@@ -6,19 +6,19 @@ use noema_execution_api::{BlockContext, StateView, StatusCode};
 use noema_executor::{
     EngineAnswers, SimulateError, Simulation, SimulationOptions, ViewError, read_account, read_balance,
 };
-use noema_mempool::{AccountState, LedgerView, Rejection, SignatureVerifier, UnixSeconds, verify};
+use noema_mempool::{AccountState, LedgerView, Rejection, UnixSeconds};
 use noema_state::DbView;
-use noema_types::{Address, EntryFunction, Event, Gas, Hash, SignedTransaction, Transaction, TransactionInfo, TypeTag};
+use noema_types::{Address, EntryFunction, Event, Gas, Hash, Round, SignedTransaction, Transaction, TransactionInfo, TypeTag};
 
 use super::{Chain, Found};
 use crate::api::{ApiError, ApiResult, CommittedTransaction};
-use crate::genesis::VALIDATOR_ADDRESS;
-use crate::producer::unix_now;
+use crate::clock::unix_now;
 
 /// Time the faucet waits for its transaction.
 const COMMIT_WAIT: Duration = Duration::from_secs(30);
 
-struct PoolView<'a>(&'a DbView);
+/// Accounts as of a view, for the mempool.
+pub(super) struct PoolView<'a>(pub(super) &'a DbView);
 
 impl LedgerView for PoolView<'_> {
     fn account(&self, address: Address) -> Result<Option<AccountState>, String> {
@@ -28,14 +28,6 @@ impl LedgerView for PoolView<'_> {
 
     fn balance(&self, address: Address) -> Result<u64, String> {
         read_balance(self.0, address).map_err(|error| error.to_string())
-    }
-}
-
-struct Signatures<'a>(&'a Chain);
-
-impl SignatureVerifier for Signatures<'_> {
-    fn verify_batch(&self, transactions: &[&SignedTransaction]) -> Vec<Result<(), String>> {
-        self.0.signatures.check_batch(transactions)
     }
 }
 
@@ -61,22 +53,20 @@ impl Chain {
     /// Admits a transaction; submitting a known one again changes nothing.
     pub(crate) fn submit(&self, transaction: SignedTransaction) -> ApiResult<()> {
         if let Some(fault) = self.fault() {
-            return Err(ApiError::unavailable(format!("the node produces no blocks: {fault}")));
+            return Err(ApiError::unavailable(format!("the node takes no transactions: {fault}")));
         }
-        let now = UnixSeconds(unix_now().0 / 1_000);
         self.check_intrinsic_gas(&transaction)?;
-        let mut verdicts = verify(vec![transaction], &self.rules, now, &Signatures(self));
-        let verdict = verdicts.pop().unwrap_or(Err(Rejection::State("no verdict".to_owned())));
-        let admitted = verdict.and_then(|verified| {
-            // The lock first: a block committed in between would leave the pool behind the accounts.
-            let mut mempool = self.mempool.lock();
-            let view = self.db.latest_view();
-            mempool.admit(verified, now, &PoolView(&view))
-        });
-        let label = if admitted.is_ok() { "admitted" } else { "rejected" };
-        self.metrics.submissions.with_label_values(&[label]).inc();
-        admitted?;
-        Ok(())
+        self.admission.admit(transaction)
+    }
+
+    /// Drops a transaction that no validator takes.
+    pub(crate) fn forget(&self, transaction: &SignedTransaction) {
+        self.mempool.lock().remove(&transaction.hash());
+    }
+
+    /// Drops transactions that waited too long.
+    pub(crate) fn expire(&self) {
+        self.mempool.lock().expire(UnixSeconds(unix_now().0 / 1_000));
     }
 
     /// A transaction that cannot pay for its own bytes would be ordered, then discarded: it is refused here.
@@ -121,10 +111,10 @@ impl Chain {
         BlockContext {
             chain_id: self.chain_id,
             epoch: info.epoch,
-            round: self.last_commit().round.next(),
+            round: self.db().latest().map_or(Round(0), |latest| latest.info.round).next(),
             height: info.height.next(),
             timestamp_us: info.timestamp_us.max(unix_now().0 * 1_000),
-            proposer: VALIDATOR_ADDRESS,
+            proposer: self.config.validator.as_ref().map_or(Address::ZERO, |validator| validator.account),
         }
     }
 
@@ -135,13 +125,13 @@ impl Chain {
         estimate_price: bool,
         estimate_amount: bool,
     ) -> ApiResult<CommittedTransaction> {
-        let view = self.db.latest_view();
+        let view = self.db().latest_view();
         let context = self.next_context();
         let options = SimulationOptions {
             gas_unit_price: estimate_price.then(|| self.gas_price_estimate()),
             estimate_max_gas_amount: estimate_amount,
         };
-        let answers = EngineAnswers::new(self.engine.clone());
+        let answers = EngineAnswers::new(self.engine());
         let simulation = self.vm.simulate(&view, &answers, &context, transaction, options);
         let Simulation { transaction, output, discarded } = simulation.map_err(|error| match error {
             SimulateError::ValidSignature => ApiError::invalid_input(error.to_string()),
@@ -177,7 +167,7 @@ impl Chain {
         call: &EntryFunction,
         gas_max: u64,
     ) -> ApiResult<Vec<(Vec<u8>, TypeTag)>> {
-        let answers = EngineAnswers::new(self.engine.clone());
+        let answers = EngineAnswers::new(self.engine());
         let output = self.vm.view_function(view, &answers, &self.next_context(), call, Gas(gas_max));
         output.map(|output| output.values).map_err(|error| match error {
             ViewError::NotFound(_) | ViewError::Failed { .. } => ApiError::invalid_input(error.to_string()),
