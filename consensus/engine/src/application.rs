@@ -5,7 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use noema_dag::{CommitDigest, Evidence, PayloadLimits};
 use noema_types::{
-    Address, Author, CertifiedCheckpoint, Checkpoint, CommitIndex, Committee, Epoch, Hash, Height, Round, TimestampMs,
+    Address, Author, CertifiedCheckpoint, Checkpoint, CommitIndex, Committee, Epoch, EpochChange, Hash, Height, Round, TimestampMs,
     Version,
 };
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,16 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`Halt`].
     fn block(&self, height: Height) -> Result<Option<SyncBlock>, Halt>;
+
+    /// The end of an epoch: its certified last block and the committee that follows; none if it has not ended or is not
+    /// known. Those who are many epochs behind verify the way with it.
+    ///
+    /// # Errors
+    /// [`Halt`].
+    fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, Halt> {
+        let _ = epoch;
+        Ok(None)
+    }
 
     /// Appends the next block, whose certificate the caller has verified. Says which epoch follows, if it ends one.
     ///

@@ -11,6 +11,8 @@ pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// Events that wait for the consensus thread before reading from the network pauses.
 pub(crate) const CONSENSUS_EVENTS_MAX: usize = 8 * 1024;
+/// Bytes of messages that wait for it.
+pub(crate) const CONSENSUS_EVENTS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Events that wait for the certifying thread; more are dropped, votes are sent again.
 pub(crate) const CERTIFIER_EVENTS_MAX: usize = 8 * 1024;
 /// Requests and answers that wait for the synchronising thread; more are dropped, they are asked again.
