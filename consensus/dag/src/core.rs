@@ -14,6 +14,11 @@
 //! so that somebody who starts from that commit finds what it needs; blocks that wait, within the limits of
 //! [`crate::limits`]. `held_bytes` says how much that is.
 
+#[cfg(test)]
+pub(crate) mod harness;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

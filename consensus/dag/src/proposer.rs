@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// Whether nothing waits for an order.
-    fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         let own = !self.own.throttled && !self.own.pending.is_empty();
         self.unordered.is_empty() && !own && self.last_commit.is_none()
     }

@@ -244,17 +244,23 @@ impl Core {
         self.scan_again_at(next);
     }
 
-    /// Asks one validator for everything above what is here, if somebody honest is many rounds ahead.
+    /// Asks one validator for everything above what is here, if somebody honest is many rounds ahead or no round is won:
+    /// what would win it may be lost, and nothing that builds on it says so yet.
     fn run_catch_up(&mut self) {
-        if self.frontier().0 <= self.round().0.saturating_add(CATCH_UP_ROUNDS) {
+        let behind = self.frontier().0 > self.round().0.saturating_add(CATCH_UP_ROUNDS);
+        let stalls_at = self.stalls_at();
+        if !behind && stalls_at > self.now {
             self.sync.catch_up = None;
+            if stalls_at.0 < u64::MAX {
+                self.wake_at(stalls_at);
+            }
             return;
         }
         if let Some((_, retry)) = self.sync.catch_up.filter(|(_, retry)| *retry > self.now) {
             self.wake_at(retry);
             return;
         }
-        let frontier = self.frontier();
+        let frontier = if behind { self.frontier() } else { Round(0) };
         let ahead: BTreeSet<Author> =
             self.others().filter(|author| self.sync.seen[usize::from(author.0)] >= frontier).collect();
         let Some(target) = self.pick(&ahead) else { return };
@@ -264,6 +270,23 @@ impl Core {
         let retry = TimestampMs(self.retry_at().0.saturating_add(self.config.pace.fetch_retry_ms));
         self.sync.catch_up = Some((target, retry));
         self.wake_at(retry);
+    }
+
+    /// When the round that is open is taking too long.
+    fn stalls_at(&self) -> TimestampMs {
+        if self.is_done() || self.own.last.round < self.round() {
+            // The own block is not made: it is not the others' blocks that are waited for.
+            return TimestampMs(u64::MAX);
+        }
+        let pace = &self.config.pace;
+        let idle = if self.is_idle() { pace.idle_round_interval_ms } else { 0 };
+        let since = self.opened_at.max(self.own.made_at.unwrap_or_default());
+        TimestampMs(since.0.saturating_add(idle).saturating_add(pace.fetch_retry_ms))
+    }
+
+    /// Whether the epoch is over and certified, or nothing may be done any more.
+    fn is_done(&self) -> bool {
+        self.halted || self.last_commit.is_some_and(|last| self.certified >= last.index)
     }
 
     /// The last round of each author up to which everything is here, batches aside.
@@ -282,8 +305,7 @@ impl Core {
 
     /// Sends the own latest block again while no round is won.
     fn run_resend(&mut self) {
-        let done = self.last_commit.is_some_and(|last| self.certified >= last.index);
-        if done || self.halted || self.amnesia.is_some() || self.own.last.round.0 == 0 {
+        if self.is_done() || self.amnesia.is_some() || self.own.last.round.0 == 0 {
             return;
         }
         let pause = self.config.pace.resend_ms.max(2 * self.config.pace.idle_round_interval_ms);

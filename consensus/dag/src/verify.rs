@@ -1,5 +1,8 @@
 //! Which blocks are valid: a function of their bytes, the committee and the rules, and of nothing else.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

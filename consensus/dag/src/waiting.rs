@@ -77,10 +77,18 @@ impl Waiting {
         self.children.contains_key(reference)
     }
 
-    /// Authors other than its own of blocks that wait for this one, directly.
+    /// Authors other than its own of blocks that wait for this one, directly or through others: who builds on the second
+    /// chain of an equivocator names its tip only.
     pub(crate) fn wanted_by(&self, reference: &BlockRef) -> BTreeSet<Author> {
-        let children = self.children.get(reference).into_iter().flatten();
-        children.map(|child| child.author).filter(|author| *author != reference.author).collect()
+        let mut authors = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        let mut next = vec![*reference];
+        while let Some(reference) = next.pop() {
+            let children = self.children.get(&reference).into_iter().flatten();
+            next.extend(children.filter(|child| seen.insert(**child)).copied());
+        }
+        authors.extend(seen.iter().map(|child| child.author).filter(|author| *author != reference.author));
+        authors
     }
 
     /// Blocks of a slot that wait.
