@@ -5,8 +5,12 @@
 use std::path::{Path, PathBuf};
 
 pub mod chain;
+pub mod faults;
+pub mod load;
 pub mod localnet;
+pub mod network;
 pub mod process;
+pub mod relay;
 
 /// Root of the workspace.
 #[must_use]

@@ -1,6 +1,5 @@
-//! A real node in a process of its own, on loopback.
+//! A network of one validator in a process of its own, on loopback.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -8,10 +7,14 @@ use std::time::{Duration, Instant};
 use noema_sdk::Client;
 use tempfile::TempDir;
 
+use crate::network::free_ports;
 use crate::process::noema;
 
 /// How long a node may take to come up.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Ports of a network of one validator: REST, faucet, metrics, consensus.
+const PORTS: u16 = 6;
 
 /// A running node and the folders it uses; killed when dropped.
 #[derive(Debug)]
@@ -22,21 +25,6 @@ pub struct Localnet {
     args: Vec<String>,
 }
 
-/// Three ports in a row that nobody listens on.
-fn free_ports() -> u16 {
-    for _ in 0..200 {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = probe.local_addr().expect("a bound socket has an address").port();
-        let Some(last) = port.checked_add(2) else { continue };
-        let others: Vec<_> =
-            (port + 1..=last).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).collect();
-        if others.len() == 2 {
-            return port;
-        }
-    }
-    panic!("no three free ports in a row");
-}
-
 impl Localnet {
     /// Starts a node with these further arguments and waits until it answers.
     ///
@@ -45,8 +33,12 @@ impl Localnet {
     #[must_use]
     pub fn start(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut net =
-            Self { child: None, folder, port: free_ports(), args: args.iter().map(|&arg| arg.to_owned()).collect() };
+        let mut net = Self {
+            child: None,
+            folder,
+            port: free_ports(PORTS),
+            args: args.iter().map(|&arg| arg.to_owned()).collect(),
+        };
         net.restart();
         net
     }
@@ -121,7 +113,7 @@ impl Localnet {
         self.folder.path()
     }
 
-    /// Folder of the network's data.
+    /// Folder of the network.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("net")

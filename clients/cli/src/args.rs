@@ -1,8 +1,15 @@
 //! The command line, as clap reads it.
 
+mod network;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use network::{
+    DEFAULT_STAKE, GenesisBuildArgs, GenesisCommand, GenesisKeysArgs, KeyKind, LightCommand, LightVerifyArgs,
+    LocalnetArgs, LogArgs, LogFormat, NodeCommand, NodeInitArgs, NodeRunArgs, ValidatorCommand, ValidatorSignArgs,
+};
 
 use crate::home::DEFAULT_ACCOUNT;
 
@@ -19,8 +26,20 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a local network: genesis, one validator, faucet, REST API, metrics.
+    /// Run a local network: genesis, validators, full nodes, faucet, REST APIs, metrics.
     Localnet(LocalnetArgs),
+    /// Run one node of a network.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Begin a network: keys, registrations, genesis.
+    #[command(subcommand)]
+    Genesis(GenesisCommand),
+    /// Join and leave the validators, stake, rotate keys.
+    #[command(subcommand)]
+    Validator(ValidatorCommand),
+    /// Verify what a node says from genesis alone.
+    #[command(subcommand)]
+    Light(LightCommand),
     /// Make and use accounts.
     #[command(subcommand)]
     Account(AccountCommand),
@@ -56,28 +75,6 @@ pub(crate) struct SignArgs {
     /// Price of a gas unit; the node's estimate when absent.
     #[arg(long)]
     pub(crate) gas_price: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LocalnetArgs {
-    /// Folder of the network's data; `~/.noema/localnet` when absent.
-    #[arg(long)]
-    pub(crate) dir: Option<PathBuf>,
-    /// Delete the network's data first.
-    #[arg(long)]
-    pub(crate) force_restart: bool,
-    /// Port of the REST API; the faucet listens on the next one, metrics on the one after.
-    #[arg(long, default_value_t = 8080)]
-    pub(crate) port: u16,
-    /// Model that every validator holds: a canonical file, its root, or the name of an imported one. Repeatable.
-    #[arg(long = "model")]
-    pub(crate) models: Vec<String>,
-    /// Kernel of the arithmetic: scalar, avx2 or avx512; the fastest available when absent.
-    #[arg(long, env = "NOEMA_KERNEL")]
-    pub(crate) kernel: Option<String>,
-    /// Threads for inference; all cores when absent.
-    #[arg(long)]
-    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,13 +5,20 @@
 
 mod account;
 mod args;
+mod genesis;
 mod home;
 mod infer;
+mod keys;
+mod light;
 mod localnet;
+mod logging;
 mod model;
 mod mv;
+mod node;
 mod output;
+mod shutdown;
 mod submit;
+mod validator;
 mod values;
 
 use std::process::ExitCode;
@@ -30,6 +37,10 @@ fn main() -> ExitCode {
 fn run(output: Output, command: Command) -> CliResult {
     match command {
         Command::Localnet(args) => localnet::run(output, &args),
+        Command::Node(command) => node::run(output, &command),
+        Command::Genesis(command) => genesis::run(output, &command),
+        Command::Validator(command) => validator::run(output, command),
+        Command::Light(command) => light::run(output, &command),
         Command::Account(command) => account::run(output, command),
         Command::Move(command) => mv::run(output, command),
         Command::Model(command) => model::run(output, command),

@@ -40,10 +40,19 @@ impl Committed {
 
 /// Signs a call, submits it, waits; a transaction that failed is a verdict of 1.
 pub(crate) fn submit(output: Output, args: &SignArgs, home: &Home, call: EntryFunction) -> CliResult<Committed> {
-    let account = home.account(&args.account)?;
+    submit_signed(output, args, &home.account(&args.account)?, call)
+}
+
+/// As [`submit`], signed by this account, whatever `args` name.
+pub(crate) fn submit_signed(
+    output: Output,
+    args: &SignArgs,
+    account: &StoredAccount,
+    call: EntryFunction,
+) -> CliResult<Committed> {
     let client = Client::new(&args.node.url);
     let spinner = output.spinner("submitting");
-    let committed = submit_as(&client, &account, args, call);
+    let committed = submit_as(&client, account, args, call);
     spinner.finish_and_clear();
     let committed = committed?;
     if committed.0["success"] != true {
