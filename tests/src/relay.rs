@@ -114,7 +114,8 @@ fn accept(listener: &TcpListener, to: SocketAddr, control: &Arc<Control>, seed: 
 
 /// Moves bytes one way until either side ends or the relay is cut.
 fn carry(mut from: TcpStream, mut to: TcpStream, control: &Arc<Control>, mut random: u64) {
-    let settings = [from.set_nonblocking(false), from.set_read_timeout(Some(POLL)), from.set_nodelay(true), to.set_nodelay(true)];
+    let settings =
+        [from.set_nonblocking(false), from.set_read_timeout(Some(POLL)), from.set_nodelay(true), to.set_nodelay(true)];
     if settings.iter().any(Result::is_err) {
         return;
     }

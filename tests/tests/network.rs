@@ -52,7 +52,8 @@ fn halves_without_quorum_stand_still_and_a_healed_network_goes_on_with_delay_and
 #[test]
 fn a_quorum_by_stake_goes_on_and_heads_do_not_count() {
     // One validator has more than two thirds: the other three are not needed, and cannot do without it.
-    let mut network = Network::start(&NetworkOptions { stakes: vec![7_000, 1_000, 1_000, 1_000], ..Default::default() });
+    let mut network =
+        Network::start(&NetworkOptions { stakes: vec![7_000, 1_000, 1_000, 1_000], ..Default::default() });
     for node in 1..4 {
         network.kill(node);
     }
