@@ -706,7 +706,7 @@ impl Driver {
     /// Cuts batches before the core asks for them: full ones early, any where nothing else will come soon.
     fn offer_transactions(&mut self) {
         let Some(live) = self.live.as_ref().filter(|_| !self.throttled) else { return };
-        let idle = Duration::from_millis(2 * self.parts.config.pace.round_interval_ms);
+        let idle = Duration::from_millis(self.parts.config.pace.round_interval_ms);
         let (epoch, waited) = (live.epoch, live.proposed_at.elapsed() >= idle);
         let limits = PayloadLimits {
             transactions_max: noema_dag::limits::BATCH_TRANSACTIONS_MAX,

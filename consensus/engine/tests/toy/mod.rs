@@ -23,10 +23,10 @@ use noema_types::{
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-pub const CHAIN: Hash = Hash([0xC4; 32]);
+pub(crate) const CHAIN: Hash = Hash([0xC4; 32]);
 
 /// The epoch that follows, given its number and the time of the block that ended the one before.
-pub type Plan = dyn Fn(Epoch, TimestampMs) -> NextEpoch + Send + Sync;
+pub(crate) type Plan = dyn Fn(Epoch, TimestampMs) -> NextEpoch + Send + Sync;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct World {
@@ -65,7 +65,7 @@ struct Book {
 
 /// What is wrong with a validator's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
+pub(crate) enum Lie {
     None,
     /// Wrong on fast paths from a height on.
     Fast(u64),
@@ -73,7 +73,7 @@ pub enum Lie {
     Always(u64),
 }
 
-pub struct Toy {
+pub(crate) struct Toy {
     book: Mutex<Book>,
     plan: Arc<Plan>,
     liar: u8,
@@ -86,7 +86,7 @@ impl fmt::Debug for Toy {
 }
 
 impl Toy {
-    pub fn new(genesis: NextEpoch, plan: Arc<Plan>, liar: u8) -> Self {
+    pub(crate) fn new(genesis: NextEpoch, plan: Arc<Plan>, liar: u8) -> Self {
         let world = World { root: Hash([1; 32]), accumulator: Hash([2; 32]), version: 0, seen: BTreeSet::new() };
         let book = Book {
             world,
@@ -108,65 +108,65 @@ impl Toy {
         Self { book: Mutex::new(book), plan, liar }
     }
 
-    pub fn submit(&self, transaction: Bytes) {
+    pub(crate) fn submit(&self, transaction: Bytes) {
         self.book.lock().pool.push_back(transaction);
     }
 
-    pub fn lie(&self, lie: Lie) {
+    pub(crate) fn lie(&self, lie: Lie) {
         self.book.lock().lie = lie;
     }
 
-    pub fn slow(&self, by: Duration) {
+    pub(crate) fn slow(&self, by: Duration) {
         self.book.lock().slow = by;
     }
 
     /// What a crash leaves.
-    pub fn crash(&self) {
+    pub(crate) fn crash(&self) {
         let mut book = self.book.lock();
         book.staged.clear();
         book.safe = false;
         book.restoring.clear();
     }
 
-    pub fn height(&self) -> Height {
+    pub(crate) fn height(&self) -> Height {
         self.book.lock().tip.as_ref().map_or(Height(0), |tip| tip.data().height)
     }
 
-    pub fn has(&self, transaction: &Bytes) -> bool {
+    pub(crate) fn has(&self, transaction: &Bytes) -> bool {
         self.book.lock().world.seen.contains(transaction)
     }
 
-    pub fn transactions(&self) -> usize {
+    pub(crate) fn transactions(&self) -> usize {
         self.book.lock().world.seen.len()
     }
 
-    pub fn checkpoints(&self) -> BTreeMap<Height, Checkpoint> {
+    pub(crate) fn checkpoints(&self) -> BTreeMap<Height, Checkpoint> {
         let book = self.book.lock();
         book.blocks.iter().map(|(height, block)| (*height, block.certified.checkpoint.clone())).collect()
     }
 
-    pub fn divergences(&self) -> usize {
+    pub(crate) fn divergences(&self) -> usize {
         self.book.lock().divergences
     }
 
-    pub fn evidence(&self) -> Vec<Evidence> {
+    pub(crate) fn evidence(&self) -> Vec<Evidence> {
         self.book.lock().evidence.clone()
     }
 
-    pub fn restored(&self) -> usize {
+    pub(crate) fn restored(&self) -> usize {
         self.book.lock().restored
     }
 
-    pub fn executions(&self) -> Vec<Height> {
+    pub(crate) fn executions(&self) -> Vec<Height> {
         self.book.lock().executions.clone()
     }
 
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         self.book.lock().epoch.committee.epoch()
     }
 
     /// Forgets blocks below a height, as a pruned node.
-    pub fn prune(&self, below: Height) {
+    pub(crate) fn prune(&self, below: Height) {
         let mut book = self.book.lock();
         book.blocks = book.blocks.split_off(&below);
     }
@@ -362,7 +362,7 @@ impl Ledger for Toy {
 }
 
 /// Keys of a validator in a version: rotation takes the next.
-pub fn keys(validator: u8, version: u8) -> ValidatorKeys {
+pub(crate) fn keys(validator: u8, version: u8) -> ValidatorKeys {
     let seed = |what: u8| [validator ^ 0x5A, version, what, 7].repeat(8).try_into().unwrap();
     ValidatorKeys {
         consensus: Ed25519KeyPair::from_private_bytes(seed(1)),
@@ -370,16 +370,16 @@ pub fn keys(validator: u8, version: u8) -> ValidatorKeys {
     }
 }
 
-pub fn network_key(validator: u8) -> Ed25519PublicKey {
+pub(crate) fn network_key(validator: u8) -> Ed25519PublicKey {
     Ed25519KeyPair::from_private_bytes([validator + 100; 32]).public()
 }
 
-pub fn address(validator: u8) -> Address {
+pub(crate) fn address(validator: u8) -> Address {
     Address([validator + 1; 32])
 }
 
 /// A committee of validators with a version of their keys each.
-pub fn committee(epoch: Epoch, members: &[(u8, u8)]) -> Committee {
+pub(crate) fn committee(epoch: Epoch, members: &[(u8, u8)]) -> Committee {
     let info = |(validator, version): &(u8, u8)| {
         let keys = keys(*validator, *version);
         ValidatorInfo {
@@ -394,33 +394,33 @@ pub fn committee(epoch: Epoch, members: &[(u8, u8)]) -> Committee {
     Committee::new(epoch, members.iter().map(info).collect()).unwrap()
 }
 
-pub fn forever(members: &[(u8, u8)]) -> NextEpoch {
+pub(crate) fn forever(members: &[(u8, u8)]) -> NextEpoch {
     NextEpoch { committee: committee(Epoch(1), members), epoch_end: TimestampMs(u64::MAX) }
 }
 
-pub struct Node {
-    pub toy: Arc<Toy>,
-    pub disk: MemoryDisk,
-    pub folder: Option<PathBuf>,
-    pub handle: Option<EngineHandle>,
+pub(crate) struct Node {
+    pub(crate) toy: Arc<Toy>,
+    pub(crate) disk: MemoryDisk,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) handle: Option<EngineHandle>,
 }
 
-pub struct Net {
-    pub hub: Hub,
-    pub nodes: Vec<Node>,
-    pub genesis: NextEpoch,
-    pub plan: Arc<Plan>,
-    pub change: Box<dyn Fn(u8, &mut EngineConfig)>,
+pub(crate) struct Net {
+    pub(crate) hub: Hub,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) genesis: NextEpoch,
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) change: Box<dyn Fn(u8, &mut EngineConfig)>,
 }
 
 impl Net {
     /// Validators that never change.
-    pub fn new(count: u8) -> Self {
+    pub(crate) fn new(count: u8) -> Self {
         let members: Vec<(u8, u8)> = (0..count).map(|validator| (validator, 0)).collect();
         Self::with_plan(count, forever(&members), Arc::new(|_, _| unreachable!("the epoch never ends")))
     }
 
-    pub fn with_plan(count: u8, genesis: NextEpoch, plan: Arc<Plan>) -> Self {
+    pub(crate) fn with_plan(count: u8, genesis: NextEpoch, plan: Arc<Plan>) -> Self {
         let node = |validator: u8| Node {
             toy: Arc::new(Toy::new(genesis.clone(), plan.clone(), 0xE0 + validator)),
             disk: MemoryDisk::created(CHAIN),
@@ -431,12 +431,12 @@ impl Net {
         Self { hub: Hub::default(), nodes, genesis, plan, change: Box::new(|_, _| {}) }
     }
 
-    pub fn start(&mut self, validator: u8) {
+    pub(crate) fn start(&mut self, validator: u8) {
         let config = self.config(validator);
         self.start_with(validator, config).unwrap();
     }
 
-    pub fn config(&self, validator: u8) -> EngineConfig {
+    pub(crate) fn config(&self, validator: u8) -> EngineConfig {
         let both = vec![keys(validator, 0), keys(validator, 1)];
         let folder = self.nodes[usize::from(validator)].folder.clone().unwrap_or_default();
         let mut config = EngineConfig::new(CHAIN, address(validator), both, folder);
@@ -447,7 +447,7 @@ impl Net {
         config
     }
 
-    pub fn start_with(&mut self, validator: u8, config: EngineConfig) -> Result<(), noema_consensus::EngineError> {
+    pub(crate) fn start_with(&mut self, validator: u8, config: EngineConfig) -> Result<(), noema_consensus::EngineError> {
         let (transport, events) = self.hub.join(network_key(validator));
         let node = &mut self.nodes[usize::from(validator)];
         let (toy, transport) = (node.toy.clone(), Arc::new(transport));
@@ -462,14 +462,14 @@ impl Net {
         Ok(())
     }
 
-    pub fn start_all(&mut self) {
+    pub(crate) fn start_all(&mut self) {
         for validator in 0..self.nodes.len() {
             self.start(validator as u8);
         }
     }
 
     /// Ends a validator as `kill -9` and a power cut together: what was not synced is lost.
-    pub fn kill(&mut self, validator: u8) {
+    pub(crate) fn kill(&mut self, validator: u8) {
         let node = &mut self.nodes[usize::from(validator)];
         node.disk.cut_power();
         node.handle = None;
@@ -477,31 +477,31 @@ impl Net {
     }
 
     /// Ends a validator in order.
-    pub fn stop(&mut self, validator: u8) {
+    pub(crate) fn stop(&mut self, validator: u8) {
         let node = &mut self.nodes[usize::from(validator)];
         node.handle = None;
         node.toy.crash();
     }
 
     /// A validator that lost its ledger.
-    pub fn wipe_ledger(&mut self, validator: u8) {
+    pub(crate) fn wipe_ledger(&mut self, validator: u8) {
         let toy = Toy::new(self.genesis.clone(), self.plan.clone(), 0xE0 + validator);
         self.nodes[usize::from(validator)].toy = Arc::new(toy);
     }
 
-    pub fn toy(&self, validator: u8) -> &Arc<Toy> {
+    pub(crate) fn toy(&self, validator: u8) -> &Arc<Toy> {
         &self.nodes[usize::from(validator)].toy
     }
 
-    pub fn status(&self, validator: u8) -> Status {
+    pub(crate) fn status(&self, validator: u8) -> Status {
         self.nodes[usize::from(validator)].handle.as_ref().unwrap().status()
     }
 
-    pub fn handle(&self, validator: u8) -> &EngineHandle {
+    pub(crate) fn handle(&self, validator: u8) -> &EngineHandle {
         self.nodes[usize::from(validator)].handle.as_ref().unwrap()
     }
 
-    pub fn submit(&self, validator: u8, name: &str) -> Bytes {
+    pub(crate) fn submit(&self, validator: u8, name: &str) -> Bytes {
         let transaction = Bytes::from(name.to_owned());
         self.toy(validator).submit(transaction.clone());
         self.handle(validator).wake();
@@ -509,13 +509,13 @@ impl Net {
     }
 
     /// Waits until all of these validators have a transaction in the ledger.
-    pub fn wait_for(&self, validators: &[u8], transaction: &Bytes, seconds: u64) {
+    pub(crate) fn wait_for(&self, validators: &[u8], transaction: &Bytes, seconds: u64) {
         self.wait(seconds, &format!("{transaction:?}"), |net| {
             validators.iter().all(|validator| net.toy(*validator).has(transaction))
         });
     }
 
-    pub fn wait(&self, seconds: u64, what: &str, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&self, seconds: u64, what: &str, done: impl Fn(&Self) -> bool) {
         let end = Instant::now() + Duration::from_secs(seconds);
         while !done(self) {
             if Instant::now() > end {
@@ -529,7 +529,7 @@ impl Net {
     }
 
     /// Every height that two ledgers hold has one checkpoint. Says how many heights were compared.
-    pub fn check_agreement(&self) -> usize {
+    pub(crate) fn check_agreement(&self) -> usize {
         let mut all: BTreeMap<Height, Checkpoint> = BTreeMap::new();
         let mut compared = 0;
         for node in &self.nodes {
