@@ -25,7 +25,7 @@ use std::sync::Arc;
 use noema_types::{Author, Committee, CommitIndex, Round, TimestampMs};
 
 use crate::batches::BatchPool;
-use crate::limits::{RETAIN_DEPTHS, RETAIN_ROUNDS_MAX};
+use crate::limits::{RETAIN_DEPTHS, RETAIN_ROUNDS_MAX, UNCERTIFIED_COMMITS_MAX};
 use crate::proposer::Own;
 use crate::recovery::Amnesia;
 use crate::stats::CoreStats;
@@ -305,7 +305,7 @@ impl Core {
                 self.own.ordered(&batch.digest);
             }
         }
-        self.own.votes.push(vote);
+        self.own.vote(vote);
         let over = committed.end.as_ref().is_some_and(|end| end.epoch_end);
         self.outputs.push(Output::Commit(Box::new(committed)));
         if over {
@@ -356,6 +356,9 @@ impl Core {
     fn forget(&mut self) {
         let certified = self.uncertified.range(..=self.certified).next_back().map(|(_, round)| *round);
         self.uncertified = self.uncertified.split_off(&self.certified);
+        while self.uncertified.len() > UNCERTIFIED_COMMITS_MAX {
+            self.uncertified.pop_first();
+        }
         let depth = self.config.rules.gc_depth.saturating_mul(RETAIN_DEPTHS);
         let certified = certified.map_or(0, |round| round.0.saturating_sub(depth));
         let floor = self.gc_round().0.saturating_sub(RETAIN_ROUNDS_MAX).max(certified);

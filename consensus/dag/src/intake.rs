@@ -15,6 +15,10 @@ use crate::{
     VerifiedBlock,
 };
 
+/// Share of the retry time after which what a block of its author's own sending lacks is asked for first.
+const ANCESTOR_GRACE: u64 = 8;
+const BATCH_GRACE: u64 = 4;
+
 impl Core {
     pub(crate) fn receive(&mut self, from: Author, message: Message) {
         if self.committee.get(from).is_none() || from == self.config.own {
@@ -206,7 +210,7 @@ impl Core {
             }
         }
         let ancestors = block.ancestors().iter().filter(|ancestor| !self.is_settled(ancestor)).copied().collect();
-        let suspended = Suspended { block, ancestors, batches: missing, from, since: self.now };
+        let suspended = Suspended { block, ancestors, batches: missing, from, since: self.now, batches_at: self.now };
         if suspended.ancestors.is_empty() && suspended.batches.is_empty() {
             self.accept_suspended(suspended);
         } else {
@@ -227,14 +231,19 @@ impl Core {
             self.postpone(&highest);
         }
         self.stats.blocks_suspended += 1;
-        // Batches travel on their own and may be a little behind the block; a block that was fetched shows they are not.
-        let grace = if suspended.from == reference.author { self.config.pace.fetch_retry_ms / 4 } else { 0 };
-        let batches_due = TimestampMs(self.now.0.saturating_add(grace));
+        // Batches and the blocks of others travel on their own and may be a little behind the block; what a block that
+        // was fetched builds on is not on its way.
+        let live = suspended.from == reference.author;
+        let after = |share: u64| {
+            let grace = if live { self.config.pace.fetch_retry_ms / share } else { 0 };
+            TimestampMs(self.now.0.saturating_add(grace))
+        };
+        let (ancestors_due, batches_due) = (after(ANCESTOR_GRACE), after(BATCH_GRACE));
         let named = suspended.block.header().batches.clone();
         let held = &self.held;
         let rejected = &self.rejected;
         let present = |block: &BlockRef| held.contains_key(block) || rejected.contains(block);
-        self.stats.batches_missing += self.waiting.insert(suspended, &named, self.now, batches_due, present);
+        self.stats.batches_missing += self.waiting.insert(suspended, &named, ancestors_due, batches_due, present);
         self.sync.scan_at = TimestampMs(0);
     }
 
@@ -259,8 +268,8 @@ impl Core {
         let mut next = vec![suspended];
         while let Some(suspended) = next.pop() {
             let reference = suspended.block.reference();
-            let late = self.now.0.saturating_sub(suspended.since.0) > self.config.pace.fetch_retry_ms
-                && suspended.block.header().batches.len() > suspended.block.inline().len();
+            let waited = suspended.batches_at.0.saturating_sub(suspended.since.0);
+            let late = waited > self.config.pace.fetch_retry_ms;
             let count = &mut self.late[usize::from(reference.author.0)];
             *count = if late { (*count + 1).min(2 * LATE_BLOCKS) } else { count.saturating_sub(1) };
             self.accept(suspended.block);
@@ -351,7 +360,7 @@ impl Core {
     pub(crate) fn insert_batch(&mut self, reference: BatchRef, batch: Arc<Batch>) {
         let author = batch.author;
         self.batches.insert(reference, batch, self.replaying);
-        let (ready, wrong) = self.waiting.satisfy_batch(author, &reference);
+        let (ready, wrong) = self.waiting.satisfy_batch(self.now, author, &reference);
         for block in wrong {
             self.stats.invalid(Invalid::BatchContent);
             self.waiting.remove(&block);

@@ -44,6 +44,8 @@ pub const CATCH_UP_ROUNDS: u64 = 8;
 pub const RETAIN_DEPTHS: u64 = 1;
 /// Rounds kept at most, if no commit is ever certified: others then synchronise state.
 pub const RETAIN_ROUNDS_MAX: u64 = 4_096;
+/// Commits remembered until they are certified, at most; the oldest are forgotten, and their blocks kept longer.
+pub const UNCERTIFIED_COMMITS_MAX: usize = 8_192;
 /// Own blocks sent to a validator that connects, at most.
 pub const CONNECT_BLOCKS_MAX: usize = 16;
 /// A leader whose last block is this many rounds old is not waited for.

@@ -54,6 +54,8 @@ pub(crate) struct Own {
     /// Last round that an own block names, of each author.
     included: Vec<Round>,
     leader_timeout_ms: u64,
+    /// First leader of a round in a window of the schedule: looked up once.
+    leader: Option<(Round, u64, Author)>,
     pub(crate) throttled: bool,
 }
 
@@ -79,8 +81,17 @@ impl Own {
             votes: Vec::new(),
             included: vec![Round(0); authors],
             leader_timeout_ms,
+            leader: None,
             throttled: false,
         }
+    }
+
+    /// Votes for a commit in the next block; the oldest are left out if there are too many.
+    pub(crate) fn vote(&mut self, vote: CommitVote) {
+        if self.votes.len() == BLOCK_COMMIT_VOTES_MAX {
+            self.votes.remove(0);
+        }
+        self.votes.push(vote);
     }
 
     /// A commit ordered this batch.
@@ -156,12 +167,13 @@ impl Core {
         self.committee.stake_of(&voters) >= self.committee.quorum()
     }
 
-    fn due(&self, round: Round) -> TimestampMs {
+    fn due(&mut self, round: Round) -> TimestampMs {
+        let misses_leader = self.misses_leader(round);
         let pace = &self.config.pace;
         let interval = if self.is_idle() { pace.idle_round_interval_ms } else { pace.round_interval_ms };
         // A committee of one opens the next round at once: without an interval it would never come to an end.
         let paced = self.own.made_at.map_or(0, |made| made.0.saturating_add(interval.max(1)));
-        let patience = if self.misses_leader(round) { self.own.leader_timeout_ms } else { 0 };
+        let patience = if misses_leader { self.own.leader_timeout_ms } else { 0 };
         TimestampMs(paced.max(self.opened_at.0.saturating_add(patience)))
     }
 
@@ -172,14 +184,26 @@ impl Core {
     }
 
     /// Whether the first leader of the round before is worth waiting for.
-    fn misses_leader(&self, round: Round) -> bool {
+    fn misses_leader(&mut self, round: Round) -> bool {
         let below = Round(round.0 - 1);
         if below.0 == 0 || self.last_commit.is_some() {
             return false;
         }
-        let Some(leader) = self.committer.leaders(below).first().copied() else { return false };
+        let leader = self.first_leader(below);
         let silent = self.latest[usize::from(leader.0)].round.0.saturating_add(SILENT_ROUNDS) < below.0;
         !silent && self.dag.slot(below, leader).next().is_none()
+    }
+
+    fn first_leader(&mut self, round: Round) -> Author {
+        let window = self.state().schedule.window;
+        match self.own.leader {
+            Some((known, of, leader)) if (known, of) == (round, window) => leader,
+            _ => {
+                let leader = *self.committer.leaders(round).first().expect("a round has a leader");
+                self.own.leader = Some((round, window, leader));
+                leader
+            }
+        }
     }
 
     fn payload_limits(&self) -> PayloadLimits {
@@ -379,7 +403,6 @@ impl Core {
     fn sign(&mut self, round: Round, batches: Vec<BatchRef>, inline: Vec<Batch>) -> VerifiedBlock {
         let timestamp = self.now.max(self.own.last_timestamp);
         self.own.last_timestamp = timestamp;
-        let votes = std::mem::take(&mut self.own.votes);
         let header = BlockHeader {
             chain: self.verifier.chain,
             epoch: self.verifier.epoch,
@@ -388,7 +411,7 @@ impl Core {
             ancestors: self.ancestors(round),
             batches,
             timestamp,
-            commit_votes: votes[votes.len().saturating_sub(BLOCK_COMMIT_VOTES_MAX)..].to_vec(),
+            commit_votes: std::mem::take(&mut self.own.votes),
         };
         let message = header.signing_message();
         let signature = self.config.crypto.sign(&message);

@@ -18,6 +18,8 @@ pub(crate) struct Suspended {
     /// Who sent it.
     pub(crate) from: Author,
     pub(crate) since: TimestampMs,
+    /// When the last of its batches came.
+    pub(crate) batches_at: TimestampMs,
 }
 
 /// Something that is asked for.
@@ -155,7 +157,12 @@ impl Waiting {
     }
 
     /// This batch of an author is held: returns those that waited for nothing else, and those that name it wrongly.
-    pub(crate) fn satisfy_batch(&mut self, author: Author, held: &BatchRef) -> (Vec<Suspended>, Vec<BlockRef>) {
+    pub(crate) fn satisfy_batch(
+        &mut self,
+        now: TimestampMs,
+        author: Author,
+        held: &BatchRef,
+    ) -> (Vec<Suspended>, Vec<BlockRef>) {
         let Some(request) = self.batches.remove(&held.digest) else { return Default::default() };
         let (mut ready, mut wrong) = (Vec::new(), Vec::new());
         for reference in request.named_by {
@@ -165,6 +172,7 @@ impl Waiting {
                 continue;
             }
             suspended.batches.remove(&held.digest);
+            suspended.batches_at = now;
             if suspended.ancestors.is_empty() && suspended.batches.is_empty() {
                 ready.extend(self.remove(&reference));
             }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::core::harness::{base, batch, block, config, genesis, names, on};
 use crate::limits::MESSAGE_BYTES_MAX;
-use crate::{BatchDigest, CommitDigest, CommitVote, Core, Input, Message, TimestampMs};
+use crate::{BatchDigest, BlockDigest, CommitDigest, CommitVote, Core, Input, Message, TimestampMs};
 
 fn verifier() -> Verifier {
     Core::new(config(&[2, 1, 1, 3], 0), base(4)).verifier
@@ -57,8 +57,11 @@ fn each_rule_is_refused_by_name() {
     assert_eq!(header(|header| header.ancestors.insert(1, at(4, 0))), Some(Invalid::AncestorOrder));
     assert_eq!(header(|header| header.ancestors.push(at(4, 4))), Some(Invalid::AncestorAuthor));
     assert_eq!(header(|header| header.ancestors[1].round = Round(5)), Some(Invalid::AncestorRound));
-    assert_eq!(header(|header| header.ancestors[2] = at(0, 3)), Some(Invalid::AncestorGenesis));
-    assert_eq!(header(|header| header.ancestors[2].round = Round(0)), Some(Invalid::Quorum));
+    assert_eq!(
+        header(|header| header.ancestors[2] = BlockRef { digest: BlockDigest(Hash([1; 32])), ..at(0, 2) }),
+        Some(Invalid::AncestorGenesis)
+    );
+    assert_eq!(header(|header| header.ancestors[2] = genesis(2)), None);
     assert_eq!(header(|header| header.ancestors[1].round = Round(3)), Some(Invalid::Quorum));
     assert_eq!(header(|header| header.commit_votes.push(vote(4))), Some(Invalid::CommitVotes));
     assert_eq!(header(|header| header.commit_votes = (0..65).map(vote).collect()), Some(Invalid::CommitVotes));
