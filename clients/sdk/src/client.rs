@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use noema_types::{Address, EntryFunction, SignedTransaction};
+use noema_types::limits::{CERTIFIED_BLOCK_BYTES_MAX, CHECKPOINT_BYTES_MAX, GENESIS_BYTES_MAX, STATE_PROOF_BYTES_MAX};
+use noema_types::{
+    Address, CertifiedBlock, CertifiedCheckpoint, DecodeError, EntryFunction, Epoch, EpochChange, Height,
+    SignedTransaction, StateKey, ValueProof, decode,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use ureq::Agent;
@@ -15,7 +19,9 @@ pub const DEFAULT_NODE_URL: &str = "http://127.0.0.1:8080/v1";
 pub const DEFAULT_FAUCET_URL: &str = "http://127.0.0.1:8081";
 
 const BCS_TRANSACTION: &str = "application/x.aptos.signed_transaction+bcs";
+const BCS: &str = "application/x-bcs";
 const BCS_VIEW: &str = "application/x.aptos.view_function+bcs";
+const JSON_BYTES_MAX: usize = 256 << 20;
 const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -180,20 +186,117 @@ impl Client {
     }
 }
 
+/// What other nodes and light clients read: BCS, which the node is not trusted with.
+impl Client {
+    /// The BCS of the chain's genesis transaction.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn genesis(&self) -> Result<Vec<u8>, ClientError> {
+        self.get_bytes("/noema/genesis", GENESIS_BYTES_MAX)
+    }
+
+    /// The certified checkpoint after the block at `height`; its certificate is not verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn checkpoint(&self, height: Height) -> Result<CertifiedCheckpoint, ClientError> {
+        self.get_decoded(&format!("/noema/checkpoints/{height}"), CHECKPOINT_BYTES_MAX, |bytes| {
+            decode("checkpoint", bytes)
+        })
+    }
+
+    /// The node's newest certified checkpoint; its certificate is not verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn latest_checkpoint(&self) -> Result<CertifiedCheckpoint, ClientError> {
+        self.get_decoded("/noema/checkpoints/latest", CHECKPOINT_BYTES_MAX, |bytes| decode("checkpoint", bytes))
+    }
+
+    /// The end of `epoch` and the committee that follows; `None` while it runs. Nothing is verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, ClientError> {
+        let change = self.get_decoded(&format!("/noema/epochs/{epoch}"), CHECKPOINT_BYTES_MAX, |bytes| {
+            decode("epoch change", bytes)
+        });
+        match change {
+            Ok(change) => Ok(Some(change)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The block at `height` with its checkpoint. Nothing is verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn certified_block(&self, height: Height) -> Result<CertifiedBlock, ClientError> {
+        self.get_decoded(&format!("/noema/blocks/{height}"), CERTIFIED_BLOCK_BYTES_MAX, CertifiedBlock::decode)
+    }
+
+    /// A value, or its absence, with its path to the state root of the block at `height`, or of the node's newest
+    /// certified block. Nothing is verified here.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn value_proof(&self, key: &StateKey, height: Option<Height>) -> Result<ValueProof, ClientError> {
+        let bytes = bcs::to_bytes(key).expect("a state key always serialises");
+        let mut path = "/noema/proof?key=".to_owned();
+        path.extend(bytes.iter().map(|byte| format!("{byte:02x}")));
+        if let Some(height) = height {
+            path.push_str(&format!("&height={height}"));
+        }
+        self.get_decoded(&path, STATE_PROOF_BYTES_MAX, ValueProof::decode)
+    }
+
+    fn get_bytes(&self, path: &str, limit: usize) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let response = self.agent.get(&url).header("accept", BCS).call();
+        read_body(&url, response, limit)
+    }
+
+    fn get_decoded<T>(
+        &self,
+        path: &str,
+        limit: usize,
+        decode: impl FnOnce(&[u8]) -> Result<T, DecodeError>,
+    ) -> Result<T, ClientError> {
+        let bytes = self.get_bytes(path, limit)?;
+        decode(&bytes)
+            .map_err(|error| ClientError::Protocol { url: format!("{}{path}", self.base), reason: error.to_string() })
+    }
+}
+
 fn read<T: DeserializeOwned>(
     url: &str,
     response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<T, ClientError> {
+    let body = read_body(url, response, JSON_BYTES_MAX)?;
+    serde_json::from_slice(&body)
+        .map_err(|error| ClientError::Protocol { url: url.to_owned(), reason: error.to_string() })
+}
+
+/// The body of a successful answer, or what the node said instead.
+fn read_body(
+    url: &str,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    limit: usize,
+) -> Result<Vec<u8>, ClientError> {
     let transport = |error: ureq::Error| ClientError::Transport { url: url.to_owned(), reason: error.to_string() };
-    let protocol = |reason: String| ClientError::Protocol { url: url.to_owned(), reason };
     let mut response = response.map_err(transport)?;
     let status = response.status().as_u16();
-    let body = response.body_mut().with_config().limit(256 * 1024 * 1024).read_to_vec().map_err(transport)?;
+    let body = response.body_mut().with_config().limit(limit as u64).read_to_vec().map_err(transport)?;
     if (200..300).contains(&status) {
-        return serde_json::from_slice(&body).map_err(|error| protocol(error.to_string()));
+        return Ok(body);
     }
     match serde_json::from_slice::<ApiError>(&body) {
         Ok(error) => Err(ClientError::Api(ApiError { status, ..error })),
-        Err(_) => Err(protocol(format!("status {status}: {}", String::from_utf8_lossy(&body)))),
+        Err(_) => Err(ClientError::Protocol {
+            url: url.to_owned(),
+            reason: format!("status {status}: {}", String::from_utf8_lossy(&body)),
+        }),
     }
 }

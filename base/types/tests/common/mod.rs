@@ -25,15 +25,15 @@ impl Seed {
         (0..self.below(max + 1)).map(|_| self.next() as u8).collect()
     }
 
-    fn array<const N: usize>(&mut self) -> [u8; N] {
+    pub fn array<const N: usize>(&mut self) -> [u8; N] {
         std::array::from_fn(|_| self.next() as u8)
     }
 
-    fn some<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
+    pub fn some<T>(&mut self, make: impl FnOnce(&mut Self) -> T) -> Option<T> {
         (self.below(2) == 1).then(|| make(self))
     }
 
-    fn list<T>(&mut self, max: usize, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
+    pub fn list<T>(&mut self, max: usize, mut make: impl FnMut(&mut Self) -> T) -> Vec<T> {
         (0..self.below(max + 1)).map(|_| make(self)).collect()
     }
 }
@@ -42,7 +42,7 @@ pub fn address(seed: &mut Seed) -> Address {
     if seed.below(3) == 0 { Address::from_u8(seed.next() as u8) } else { Address(seed.array()) }
 }
 
-fn hash(seed: &mut Seed) -> Hash {
+pub fn hash(seed: &mut Seed) -> Hash {
     Hash(seed.array())
 }
 
