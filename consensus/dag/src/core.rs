@@ -22,7 +22,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use noema_types::{Author, Committee, CommitIndex, Round, TimestampMs};
+use noema_types::{Author, CommitIndex, Committee, Round, TimestampMs};
 
 use crate::batches::BatchPool;
 use crate::limits::{RETAIN_DEPTHS, RETAIN_ROUNDS_MAX, UNCERTIFIED_COMMITS_MAX};

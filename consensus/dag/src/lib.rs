@@ -1,29 +1,29 @@
 //! Orders transactions into commits as a pure state machine.
 
-mod committer;
-mod waiting;
-mod sync;
-mod recovery;
-mod proposer;
-mod intake;
 mod batches;
+mod committer;
 mod config;
-mod dag;
 mod core;
+mod dag;
 pub mod dsl;
+mod intake;
 pub mod limits;
 mod linearizer;
+mod proposer;
 mod protocol;
+mod recovery;
 mod schedule;
 mod slicer;
 mod state;
 mod stats;
+mod sync;
 mod types;
 mod verify;
+mod waiting;
 
+pub use crate::core::Core;
 pub use committer::{CommitStats, Committer};
 pub use config::{CoreConfig, Pace, Rules};
-pub use crate::core::Core;
 pub use dag::Dag;
 pub use noema_types::{Author, CommitIndex, Epoch, Round, TimestampMs};
 pub use protocol::{Committed, Evidence, Fault, Input, Message, MessageClass, Output, PayloadLimits, Record, SliceEnd};

@@ -24,6 +24,10 @@ impl PayloadLimits {
 }
 
 /// Between validators of one epoch. The order of variants is the wire format.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are blocks, and boxing every block costs more than moving the rare larger one"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// A new block of the sender.
@@ -88,6 +92,10 @@ pub enum Record {
 }
 
 /// Something that happened, from outside the protocol.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are blocks, and boxing every block costs more than moving the rare larger one"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Time passed.

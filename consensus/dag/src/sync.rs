@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_types::{Author, CommitIndex, Round, TimestampMs};
 
-use crate::limits::{
-    CATCH_UP_ROUNDS, CONNECT_BLOCKS_MAX, FETCH_BYTES_MAX, FETCH_REFERENCES_MAX, LAGGING_INTERVAL_MS,
-};
+use crate::limits::{CATCH_UP_ROUNDS, CONNECT_BLOCKS_MAX, FETCH_BYTES_MAX, FETCH_REFERENCES_MAX, LAGGING_INTERVAL_MS};
 use crate::types::{hash, to_bytes};
 use crate::{BatchDigest, BlockRef, Core, Message, Output, VerifiedBlock};
 
@@ -26,7 +24,8 @@ pub(crate) struct Sync {
     gone: BTreeSet<Author>,
     /// When requests are looked at again.
     pub(crate) scan_at: TimestampMs,
-    catch_up: Option<(Author, TimestampMs)>,
+    /// Who was asked for everything above, when somebody else is, and the round that was open then.
+    catch_up: Option<(Author, TimestampMs, Round)>,
     asked: u64,
     lagging_at: TimestampMs,
     /// When each author was last sent the own block because it was behind.
@@ -107,7 +106,8 @@ impl Core {
     pub(crate) fn answer_late(&mut self, from: Author) {
         let author = usize::from(from.0);
         let resend = self.config.pace.resend_ms;
-        let done = self.last_commit.is_some() || self.sync.seen[author].0.saturating_add(CATCH_UP_ROUNDS) < self.own.last.round.0;
+        let done = self.last_commit.is_some()
+            || self.sync.seen[author].0.saturating_add(CATCH_UP_ROUNDS) < self.own.last.round.0;
         if !done || self.now.0 < self.sync.answered[author].0.saturating_add(resend) {
             return;
         }
@@ -256,7 +256,7 @@ impl Core {
             }
             return;
         }
-        if let Some((_, retry)) = self.sync.catch_up.filter(|(_, retry)| *retry > self.now) {
+        if let Some((_, retry, _)) = self.sync.catch_up.filter(|(_, retry, _)| *retry > self.now) {
             self.wake_at(retry);
             return;
         }
@@ -268,7 +268,7 @@ impl Core {
         let rounds = self.complete_rounds();
         self.send(target, Message::FetchAfter(rounds));
         let retry = TimestampMs(self.retry_at().0.saturating_add(self.config.pace.fetch_retry_ms));
-        self.sync.catch_up = Some((target, retry));
+        self.sync.catch_up = Some((target, retry, self.round()));
         self.wake_at(retry);
     }
 
@@ -349,9 +349,10 @@ impl Core {
                 request.due = self.now;
             }
         }
-        if self.sync.catch_up.is_some_and(|(target, _)| target == from) {
+        if let Some((_, _, round)) = self.sync.catch_up.filter(|(target, _, _)| *target == from) {
             needed = needed.min(self.round());
-            if count > 0 {
+            // At once again only if it helped: blocks may have to wait for their time, and asking does not change that.
+            if self.round() > round {
                 self.sync.catch_up = None;
             }
         }
@@ -441,8 +442,7 @@ impl Answer {
     /// `false` if it is full.
     fn add(&mut self, block: &VerifiedBlock) -> bool {
         let header = block.header();
-        let inline: usize =
-            block.inline().iter().map(|batch| batch.bytes() + 5 * batch.transactions.len() + 64).sum();
+        let inline: usize = block.inline().iter().map(|batch| batch.bytes() + 5 * batch.transactions.len() + 64).sum();
         let parts = 48 * (header.ancestors.len() + header.batches.len() + header.commit_votes.len());
         let size = 256 + parts + inline;
         if self.bytes + size > FETCH_BYTES_MAX {

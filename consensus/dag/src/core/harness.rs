@@ -216,7 +216,11 @@ impl Net {
     }
 
     fn is_durable(&self, place: usize, name: &BlockRef) -> bool {
-        self.logs[place].0.iter().rev().any(|record| matches!(record, Record::Block(block) if reference(block) == *name))
+        self.logs[place]
+            .0
+            .iter()
+            .rev()
+            .any(|record| matches!(record, Record::Block(block) if reference(block) == *name))
     }
 
     fn take_commit(&mut self, place: usize, committed: Committed) {
@@ -245,7 +249,9 @@ impl Net {
     pub(crate) fn run(&mut self, duration: u64) {
         let end = self.now + duration;
         loop {
-            let wake = (0..self.cores.len()).filter(|place| self.cores[*place].is_some()).min_by_key(|place| self.wakes[*place]);
+            let wake = (0..self.cores.len())
+                .filter(|place| self.cores[*place].is_some())
+                .min_by_key(|place| self.wakes[*place]);
             let wake = wake.map(|place| (self.wakes[place], place)).filter(|(time, _)| *time <= end);
             let message = self.queue.first_key_value().map(|(key, _)| *key).filter(|(time, _)| *time <= end);
             match (wake, message) {

@@ -267,10 +267,7 @@ fn uncommitted_bytes_of_an_author_are_capped_until_others_have_them() {
     let named = block(1, 1, on(1, &all), |block| names(block, &second));
     alone.block(&named);
     let fetches = |outputs: &[Output]| {
-        outputs
-            .iter()
-            .filter(|output| matches!(output, Output::Send { message: Message::FetchBatches(_), .. }))
-            .count()
+        outputs.iter().filter(|output| matches!(output, Output::Send { message: Message::FetchBatches(_), .. })).count()
     };
     for _ in 0..5 {
         assert_eq!(fetches(&alone.tick(200)), 0, "more than its share is not fetched");
@@ -295,10 +292,14 @@ fn an_equivocation_is_proven_once_and_stored_only_where_others_build_on_it() {
     alone.block(&twin);
     alone.block(&third);
     assert!(!alone.has(&twin) && !alone.has(&third));
-    let evidence: Vec<_> = alone.outputs.iter().filter_map(|output| match output {
-        Output::Evidence(evidence) => Some(evidence.clone()),
-        _ => None,
-    }).collect();
+    let evidence: Vec<_> = alone
+        .outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Evidence(evidence) => Some(evidence.clone()),
+            _ => None,
+        })
+        .collect();
     let [only] = &evidence[..] else { panic!("{evidence:?}") };
     let (low, high) = (only.first.reference(), only.second.reference());
     assert!(low < high);
