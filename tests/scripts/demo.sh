@@ -40,7 +40,7 @@ title() { printf '\n\033[1m== %s\033[0m\n' "$1"; }
 field() { python3 -c 'import json,sys; v=json.load(sys.stdin)
 for k in sys.argv[1].split("."): v=v[int(k)] if isinstance(v,list) else v[k]
 print(v)' "$1"; }
-# The first of 40 ports that are free: four validators take ten each.
+# The first port from which four validators find theirs free.
 free_port() { python3 - <<'PY'
 import socket
 for port in range(8080, 9000, 10):
@@ -191,6 +191,12 @@ title "Validator 3 comes back with the scalar kernel, catches up, and answers wi
 restarted=$!
 wait_for_api 3 "$restarted"
 wait_for_height 3 "$(height_of 0)"
+for _ in $(seq 600); do
+    role=$(curl -sf "$(url 3)/noema/status" | field role)
+    if [[ $role == validator ]]; then break; fi
+    sleep 0.1
+done
+echo "validator 3 is a $role again"
 show_agreement 1 0 1 2 3
 ask 2
 show_agreement 2 0 1 2 3

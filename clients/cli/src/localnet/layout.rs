@@ -372,3 +372,49 @@ fn absolute(path: &Path) -> CliResult<PathBuf> {
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_local_network_is_deleted_and_only_its_own_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let keys = dir.join("validator-0").join(ACCOUNT_KEY);
+        std::fs::create_dir(dir.join("validator-0")).unwrap();
+        std::fs::write(&keys, "precious").unwrap();
+        clear(dir).unwrap();
+        assert!(keys.exists(), "the folder holds no local network");
+        // A start that was interrupted left this mark.
+        std::fs::write(dir.join(PARTIAL_FILE), "").unwrap();
+        std::fs::create_dir(dir.join("validator-x")).unwrap();
+        std::fs::write(dir.join("notes.txt"), "mine").unwrap();
+        clear(dir).unwrap();
+        let left: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 2, "{left:?}");
+        assert!(dir.join("validator-x").exists() && dir.join("notes.txt").exists());
+    }
+
+    #[test]
+    fn what_genesis_fixes_stays_and_the_rest_may_change() {
+        let settings = Settings {
+            validators: 4,
+            full_nodes: 1,
+            epoch_secs: 60,
+            port: 9000,
+            consensus_port: 8000,
+            models: vec!["a.noema".into()],
+        };
+        assert_eq!(toml::from_str::<Settings>(&toml::to_string(&settings).unwrap()).unwrap(), settings);
+        let member = settings.member(3, true, None);
+        assert_eq!((member.api.port(), member.metrics.port()), (9030, 9032));
+        assert_eq!(member.consensus.map(|address| address.port()), Some(8035));
+        let full_node = settings.member(0, false, None);
+        assert_eq!((full_node.api.port(), full_node.consensus), (9040, None));
+        let too_high = Settings { port: 65_500, ..settings.clone() }.checked();
+        assert!(too_high.unwrap_err().message.contains("--port"));
+        assert!(Settings { validators: 0, ..settings.clone() }.checked().is_err());
+        assert!(Settings { validators: 60, full_nodes: 5, ..settings }.checked().is_err());
+    }
+}

@@ -85,7 +85,7 @@ impl Processes {
             match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(Event::Ready(index, summary)) => summaries[index] = Some(summary),
                 Ok(Event::Ended(index)) => {
-                    return Err(CliError::fault(format!("{} does not start", self.describe_end(index)))
+                    return Err(CliError::fault(format!("the network does not start: {}", self.describe_end(index)))
                         .hint("a port may be taken: choose another --port; --force-restart begins anew"));
                 }
                 Ok(Event::Stop) => return Ok(None),

@@ -177,10 +177,13 @@ fn pool_lines(pool: &Pool) -> String {
 fn committee_lines(committee: &[Validator], node: &Value) -> String {
     let total: u64 = committee.iter().map(|validator| validator.stake).sum();
     let mut text = format!("committee  {} validators, {total} stake\n", committee.len());
+    // The API names the own place in words only; a node has no connection to itself.
+    let own = node["detail"].as_str().unwrap_or_default();
     for validator in committee {
         let seen = node["validators"].as_array().into_iter().flatten();
         let seen = seen.into_iter().find(|one| one["address"] == validator.address.as_str());
         let connected = match seen.map(|one| &one["connected"]) {
+            _ if own == format!("place {} of the committee", validator.index) => "this node",
             Some(Value::Bool(true)) => "connected",
             Some(Value::Bool(false)) => "not connected",
             _ => "",
@@ -200,20 +203,17 @@ fn committee_lines(committee: &[Validator], node: &Value) -> String {
 fn node_line(node: &Value) -> String {
     let number = |field: &str| as_number(&node[field]).map_or("?".to_owned(), |number| number.to_string());
     let mut text = format!(
-        "node       {} in epoch {}, round {}: ordered {}, executed {}, certified {}",
+        "node       {}{} in epoch {}, round {}: ordered {}, executed {}, certified {}",
         node["role"].as_str().unwrap_or("?"),
+        node["detail"].as_str().map(|detail| format!(" ({detail})")).unwrap_or_default(),
         number("epoch"),
         number("round"),
         number("ordered_height"),
         number("executed_height"),
         number("certified_height"),
     );
-    for flag in ["throttled", "halted", "syncing"] {
-        match &node[flag] {
-            Value::Bool(true) => text.push_str(&format!(", {flag}")),
-            Value::String(reason) => text.push_str(&format!(", {flag}: {reason}")),
-            _ => {}
-        }
+    if node["throttled"] == true {
+        text.push_str(", throttled");
     }
     text
 }
