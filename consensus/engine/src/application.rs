@@ -5,8 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use noema_dag::{CommitDigest, Evidence, PayloadLimits};
 use noema_types::{
-    Address, Author, CertifiedCheckpoint, Checkpoint, CommitIndex, Committee, Epoch, EpochChange, Hash, Height, Round, TimestampMs,
-    Version,
+    Address, Author, CertifiedCheckpoint, Checkpoint, CommitIndex, Committee, Epoch, EpochChange, Hash, Height, Round,
+    TimestampMs, Version,
 };
 use serde::{Deserialize, Serialize};
 
@@ -123,6 +123,12 @@ pub trait Application: Send + Sync + fmt::Debug {
 
     /// Takes transactions back that were handed out and will not be ordered as they were proposed.
     fn release(&self, transactions: Vec<Bytes>);
+
+    /// Says which transactions were just ordered, before the block is complete that they will be part of: for those who
+    /// measure, or show more than what is certified. Called from the consensus thread, which waits.
+    fn ordered(&self, author: Author, transactions: &[Bytes]) {
+        let _ = (author, transactions);
+    }
 
     /// Runs a block on top of the last one executed. The result is kept aside until [`Application::certify`].
     ///

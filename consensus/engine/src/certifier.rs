@@ -18,6 +18,7 @@ use crate::wire::{CheckpointMessage, encode};
 use crate::{ExecutedBlock, Ledger};
 
 /// What the thread hears.
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 #[derive(Debug)]
 pub(crate) enum CertifierEvent {
     /// A block was executed.

@@ -39,6 +39,7 @@ pub(crate) struct ExecutedResult {
 }
 
 /// Something to be done.
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PoolOutput {
     /// Store this durably, then call [`CheckpointPool::stored`].
@@ -298,10 +299,10 @@ impl CheckpointPool {
         let digest = vote.checkpoint.digest();
         let before = votes.by_author.insert(from, (digest, vote.signature));
         votes.checkpoints.entry(digest).or_insert(vote.checkpoint);
-        if let Some((old, _)) = before.filter(|(old, _)| *old != digest) {
-            if !votes.by_author.values().any(|(other, _)| *other == old) {
-                votes.checkpoints.remove(&old);
-            }
+        if let Some((old, _)) = before
+            && !votes.by_author.values().any(|(other, _)| *other == old)
+        {
+            votes.checkpoints.remove(&old);
         }
     }
 
@@ -366,7 +367,8 @@ impl CheckpointPool {
 
     /// The height that validators with more than a third of the stake have reached.
     fn reached_by_others(&self) -> Option<Height> {
-        let mut heights: Vec<(Height, Author)> = self.heights.iter().map(|(author, height)| (*height, *author)).collect();
+        let mut heights: Vec<(Height, Author)> =
+            self.heights.iter().map(|(author, height)| (*height, *author)).collect();
         heights.sort_unstable();
         let mut stake = 0;
         heights.into_iter().rev().find_map(|(height, author)| {

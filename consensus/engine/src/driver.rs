@@ -19,8 +19,8 @@ use crate::engine::{EngineConfig, Keys};
 use crate::execution::{CertifiedSlice, Execution, Slice};
 use crate::inbox::Inbox;
 use crate::limits::{
-    BASE_INTERVAL, BEHIND_PATIENCE, EARLY_BATCH_BYTES, EXECUTION_QUEUE_BLOCKS_MAX, EXECUTION_QUEUE_BYTES_MAX,
-    FOLLOW_INTERVAL, INPUTS_PER_TURN_MAX, POLL_INTERVAL, THROTTLE_AGE, THROTTLE_BLOCKS,
+    BASE_INTERVAL, BEHIND_PATIENCE, CUTS_KEPT, EARLY_BATCH_BYTES, EXECUTION_QUEUE_BLOCKS_MAX,
+    EXECUTION_QUEUE_BYTES_MAX, FOLLOW_INTERVAL, INPUTS_PER_TURN_MAX, POLL_INTERVAL, THROTTLE_AGE, THROTTLE_BLOCKS,
 };
 use crate::log::{Base, Floor, Log, LogRecord};
 use crate::status::{Role, Shared};
@@ -28,6 +28,7 @@ use crate::sync::SyncEvent;
 use crate::{Application, Halt, Ledger, NextEpoch, OrderedBlock, wire};
 
 /// What the thread hears.
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation per message")]
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A message of the DAG.
@@ -56,6 +57,7 @@ pub(crate) enum Event {
 pub(crate) type Latest = parking_lot::Mutex<Option<LatestBase>>;
 
 /// A base whose parts are shared.
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 #[derive(Debug, Clone)]
 pub(crate) enum LatestBase {
     /// As read or fetched.
@@ -81,6 +83,24 @@ struct Live {
     height: Height,
     /// Last time that the core asked for transactions.
     proposed_at: Instant,
+    /// When the first own transactions were handed over in each round, until they are ordered.
+    cut_at: BTreeMap<Round, Instant>,
+}
+
+impl Live {
+    /// Own transactions are handed over now.
+    fn cut(&mut self) {
+        self.cut_at.entry(self.core.round()).or_insert_with(Instant::now);
+    }
+
+    /// Time since own transactions of a batch of this round were handed over, if it is known.
+    fn latency(&mut self, created: Round) -> Option<Duration> {
+        let latency = self.cut_at.range(..=created).next_back().map(|(_, at)| at.elapsed());
+        while self.cut_at.len() > CUTS_KEPT {
+            self.cut_at.pop_first();
+        }
+        latency
+    }
 }
 
 /// A finished epoch's core, which goes on serving.
@@ -91,11 +111,15 @@ struct Old {
     heard: BTreeSet<Author>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation per message")]
 #[derive(Debug)]
 enum Action {
     /// Of the running epoch's core, or the old one's.
     Core(Epoch, Output),
-    Stored { height: Height, digest: Hash },
+    Stored {
+        height: Height,
+        digest: Hash,
+    },
 }
 
 /// What this validator is doing.
@@ -268,7 +292,7 @@ impl Driver {
             Event::Message { from, epoch, message } => self.message(from, epoch, message),
             Event::Connected(peer) => {
                 self.connected.insert(peer);
-                self.step_author(&peer, |author| Input::Connected(author));
+                self.step_author(&peer, Input::Connected);
             }
             Event::Disconnected(peer) => {
                 self.connected.remove(&peer);
@@ -304,10 +328,10 @@ impl Driver {
             senders.insert(from);
             return;
         }
-        if let (Some(old), Some(live)) = (&mut self.old, &self.live) {
-            if epoch == live.epoch {
-                old.heard.extend(live.authors.get(&from));
-            }
+        if let (Some(old), Some(live)) = (&mut self.old, &self.live)
+            && epoch == live.epoch
+        {
+            old.heard.extend(live.authors.get(&from));
         }
         let Some(live) = self.core_of(epoch) else { return };
         let Some(from) = live.authors.get(&from).copied() else { return };
@@ -360,8 +384,11 @@ impl Driver {
                         _ if !running => Vec::new(),
                         _ => self.parts.application.payload(now, limits),
                     };
-                    if let Some(live) = self.live.as_mut() {
+                    if let Some(live) = self.live.as_mut().filter(|_| running) {
                         live.proposed_at = Instant::now();
+                        if !transactions.is_empty() {
+                            live.cut();
+                        }
                     }
                     inputs.insert(0, Input::Payload { round, transactions });
                 }
@@ -461,6 +488,14 @@ impl Driver {
         for batch in &committed.batches {
             metrics.transactions.inc_by(batch.transactions.len() as u64);
             metrics.transaction_bytes.inc_by(batch.bytes() as u64);
+            if batch.author == live.own
+                && let Some(latency) = live.latency(batch.created)
+            {
+                for _ in &batch.transactions {
+                    metrics.commit_latency.observe(latency.as_secs_f64());
+                }
+            }
+            self.parts.application.ordered(batch.author, &batch.transactions);
             live.transactions.extend_from_slice(&batch.transactions);
         }
         live.failed.extend(committed.skipped);
@@ -533,8 +568,12 @@ impl Driver {
     fn write_base(&mut self, base: Base) -> Result<(), Halt> {
         let chain = self.parts.config.chain;
         let epoch = base.state.epoch;
-        let floor =
-            Floor { epoch, gc_round: base.state.gc_round, gc_depth: self.parts.config.rules.gc_depth, height: base.height };
+        let floor = Floor {
+            epoch,
+            gc_round: base.state.gc_round,
+            gc_depth: self.parts.config.rules.gc_depth,
+            height: base.height,
+        };
         self.append(&LogRecord::Created { chain, lost: self.lost })?;
         self.append(&LogRecord::Base(Box::new(base)))?;
         self.marks = self.marks.split_off(&epoch);
@@ -605,7 +644,8 @@ impl Driver {
         });
         self.starts += 1;
         let nonce = self.clock.now().0.wrapping_mul(1_000).wrapping_add(self.starts);
-        let config = self.parts.keys.core_config(&self.parts.config, committee.clone(), self.epoch.epoch_end, self.lost, nonce);
+        let config =
+            self.parts.keys.core_config(&self.parts.config, committee.clone(), self.epoch.epoch_end, self.lost, nonce);
         let (core, outputs) = Core::recover(config, state, records).map_err(|fault| Halt(fault.to_string()))?;
         let authors = committee.authors().zip(committee.validators()).map(|(author, info)| (info.network_key, author));
         let now = Instant::now();
@@ -620,6 +660,7 @@ impl Driver {
             failed: Vec::new(),
             height,
             proposed_at: now,
+            cut_at: BTreeMap::new(),
         });
         self.mode = Mode::Active;
         self.throttled = false;
@@ -633,7 +674,7 @@ impl Driver {
             self.step(epoch, input);
         }
         for peer in self.connected.clone() {
-            self.step_author(&peer, |author| Input::Connected(author));
+            self.step_author(&peer, Input::Connected);
         }
         self.step(epoch, Input::Tick);
         Ok(())
@@ -721,6 +762,9 @@ impl Driver {
             if transactions.is_empty() {
                 return;
             }
+            if let Some(live) = self.live.as_mut() {
+                live.cut();
+            }
             self.step(epoch, Input::Transactions(transactions));
         }
     }
@@ -734,7 +778,12 @@ impl Driver {
             true => behind > THROTTLE_BLOCKS / 2 || age > THROTTLE_AGE / 2,
         };
         if throttled != self.throttled {
-            tracing::warn!(throttled, behind, age_ms = age.as_millis(), "execution and certification are behind ordering");
+            tracing::warn!(
+                throttled,
+                behind,
+                age_ms = age.as_millis(),
+                "execution and certification are behind ordering"
+            );
             self.throttled = throttled;
             self.step(epoch, Input::Throttle(throttled));
         }
@@ -752,11 +801,11 @@ impl Driver {
                 self.set_peers();
             }
         }
-        if let Mode::Following(at) = self.mode {
-            if Instant::now() >= at {
-                self.mode = Mode::Syncing;
-                self.parts.sync.push(SyncEvent::Go);
-            }
+        if let Mode::Following(at) = self.mode
+            && Instant::now() >= at
+        {
+            self.mode = Mode::Syncing;
+            self.parts.sync.push(SyncEvent::Go);
         }
         let Some((since, senders)) = self.later.as_ref().filter(|_| self.mode == Mode::Active) else { return Ok(()) };
         let committee = &self.epoch.committee;

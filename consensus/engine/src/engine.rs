@@ -312,15 +312,8 @@ impl Engine {
             shared: shared.clone(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let handle = EngineHandle {
-            shared,
-            driver,
-            certifier,
-            sync,
-            execution,
-            stop_router,
-            threads: Mutex::new(Vec::new()),
-        };
+        let handle =
+            EngineHandle { shared, driver, certifier, sync, execution, stop_router, threads: Mutex::new(Vec::new()) };
         handle.spawn("execution", move || execution_thread.run())?;
         handle.spawn("certifier", move || certifier_thread.run())?;
         handle.spawn("sync", move || sync_thread.run())?;
@@ -345,7 +338,9 @@ fn begin(config: &EngineConfig, records: Vec<LogRecord>, tip: &Tip) -> Result<Be
             LogRecord::Signed { height, digest } if *height > tip.height => {
                 signed.insert(*height, *digest);
             }
-            LogRecord::Dag { record: noema_dag::Record::Proposed(_) | noema_dag::Record::Resumed(_), .. } => lost = false,
+            LogRecord::Dag { record: noema_dag::Record::Proposed(_) | noema_dag::Record::Resumed(_), .. } => {
+                lost = false
+            }
             _ => {}
         }
     }

@@ -30,11 +30,15 @@ pub(crate) struct CertifiedSlice {
     pub(crate) executed: ExecutedBlock,
 }
 
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 #[derive(Debug)]
 enum Order {
     Certify(CertifiedCheckpoint),
     /// A quorum contradicts: all that is not certified is executed again.
-    Repeat { own: Checkpoint, certified: CertifiedCheckpoint },
+    Repeat {
+        own: Checkpoint,
+        certified: CertifiedCheckpoint,
+    },
     /// Everything that is not certified is dropped.
     Reset,
 }
@@ -59,6 +63,7 @@ pub(crate) struct Execution {
     ready: Condvar,
 }
 
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 enum Work {
     Order(Order),
     Execute(Arc<Slice>, u64),

@@ -49,7 +49,8 @@ impl<T> Inbox<T> {
     /// Adds an item of a size, once there is room; drops it when the reader is gone.
     pub(crate) fn push_waiting(&self, item: T, bytes: usize, items_max: usize, bytes_max: usize) {
         let mut state = self.state.lock();
-        while !state.closed && (state.items.len() >= items_max || (state.bytes > 0 && state.bytes + bytes > bytes_max)) {
+        while !state.closed && (state.items.len() >= items_max || (state.bytes > 0 && state.bytes + bytes > bytes_max))
+        {
             self.drained.wait(&mut state);
         }
         if !state.closed {

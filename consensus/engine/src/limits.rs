@@ -21,6 +21,8 @@ pub(crate) const SYNC_EVENTS_MAX: usize = 256;
 pub(crate) const INPUTS_PER_TURN_MAX: usize = 256;
 /// A batch is cut before its proposal once this many bytes wait.
 pub(crate) const EARLY_BATCH_BYTES: usize = 192 * 1024;
+/// Rounds whose time is kept to measure the latency of commits.
+pub(crate) const CUTS_KEPT: usize = 4_096;
 /// How often waiting transactions are looked for without being told of them.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 

@@ -82,6 +82,7 @@ pub(crate) struct Metrics {
     pub(crate) sync_seconds: Histogram,
     pub(crate) certify_seconds: Histogram,
     pub(crate) step_seconds: Histogram,
+    pub(crate) commit_latency: Histogram,
 }
 
 impl fmt::Debug for Metrics {
@@ -113,7 +114,7 @@ impl Metrics {
             Ok::<_, prometheus::Error>(counters)
         };
         let histogram = |name: &str, help: &str| {
-            let buckets = vec![0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0];
+            let buckets = prometheus::exponential_buckets(0.0001, 1.5, 30)?;
             let opts = HistogramOpts::new(format!("noema_consensus_{name}"), help).buckets(buckets);
             let histogram = Histogram::with_opts(opts)?;
             registry.register(Box::new(histogram.clone()))?;
@@ -138,6 +139,10 @@ impl Metrics {
             diverged: counter("divergences_total", "Own results that a quorum contradicted")?,
             sync_seconds: histogram("log_sync_seconds", "Time to make the log durable")?,
             certify_seconds: histogram("certify_seconds", "Time from ordering a block to its certificate")?,
+            commit_latency: histogram(
+                "commit_latency_seconds",
+                "Time from handing an own transaction to consensus to its commit here",
+            )?,
             step_seconds: histogram("turn_seconds", "Time of one turn of the consensus thread")?,
         })
     }

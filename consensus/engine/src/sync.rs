@@ -98,10 +98,9 @@ impl Synchroniser {
     /// Works until told to stop.
     pub(crate) fn run(mut self) {
         loop {
-            if let Some(event) = self.inbox.next(Duration::from_millis(500)) {
-                if let Some(outcome) = self.handle(event) {
-                    tracing::debug!(id = outcome.id, "an answer came too late");
-                }
+            let event = self.inbox.next(Duration::from_millis(500));
+            if let Some(outcome) = event.and_then(|event| self.handle(event)) {
+                tracing::debug!(id = outcome.id, "an answer came too late");
             }
             if self.is_over() {
                 return;
@@ -239,7 +238,10 @@ impl Synchroniser {
                 let tip = self.ledger.tip()?.height;
                 let (mut blocks, mut bytes) = (Vec::new(), 0);
                 let mut height = *from;
-                while (blocks.len() as u64) < (*count).min(SYNC_BLOCKS_MAX) && height <= tip && bytes < SYNC_BLOCKS_BYTES {
+                while (blocks.len() as u64) < (*count).min(SYNC_BLOCKS_MAX)
+                    && height <= tip
+                    && bytes < SYNC_BLOCKS_BYTES
+                {
                     let Some(block) = self.ledger.block(height)? else { break };
                     bytes += block.content.len();
                     blocks.push(block);
@@ -458,7 +460,8 @@ impl Synchroniser {
             let last = Height(from.0 + count - 1);
             match outcome.answer {
                 Some(Answer::Blocks { blocks, tip: theirs }) => {
-                    let in_order = blocks.iter().zip(from.0..=last.0).all(|(block, at)| block.certified.data().height.0 == at);
+                    let in_order =
+                        blocks.iter().zip(from.0..=last.0).all(|(block, at)| block.certified.data().height.0 == at);
                     let got = blocks.len() as u64;
                     if !in_order || got > count {
                         self.blame(outcome.peer, "blocks that were not asked for");
@@ -584,9 +587,10 @@ impl Synchroniser {
         let last = if ends { target.next() } else { target };
         while committee.epoch() < last {
             let question = Question::Epochs { from: committee.epoch() };
-            let Some(Answer::Epochs(changes)) = self.ask_one(peer, question).filter(|answer| {
-                matches!(answer, Answer::Epochs(changes) if !changes.is_empty())
-            }) else {
+            let Some(Answer::Epochs(changes)) = self
+                .ask_one(peer, question)
+                .filter(|answer| matches!(answer, Answer::Epochs(changes) if !changes.is_empty()))
+            else {
                 self.pause(peer);
                 return None;
             };

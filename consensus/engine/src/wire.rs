@@ -9,7 +9,9 @@
 use bytes::Bytes;
 use noema_dag::{Message, MessageClass};
 use noema_network::Channel;
-use noema_types::{BlsSignature, CertifiedCheckpoint, Checkpoint, DecodeError, Epoch, EpochChange, Hash, Height, decode};
+use noema_types::{
+    BlsSignature, CertifiedCheckpoint, Checkpoint, DecodeError, Epoch, EpochChange, Hash, Height, decode,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Base, SnapshotChunk, SyncBlock};
@@ -124,6 +126,7 @@ pub(crate) enum Question {
 }
 
 /// What is answered.
+#[expect(clippy::large_enum_variant, reason = "values that live shortly and are moved once or twice")]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Answer {
     /// The latest base; none while there is none.

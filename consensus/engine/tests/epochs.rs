@@ -1,5 +1,7 @@
 //! Epochs end under load: validators join, leave and change their keys.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod toy;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Machines that compute wrong results, validators that lie, and a network that sends rubbish.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod toy;
 
 use std::time::Duration;

@@ -202,11 +202,7 @@ impl Log for SegmentLog {
             let scan = scan(&self.dir, self.chain, segment.sequence, |record| records.push(record))?;
             if scan.end != segment.bytes {
                 let reason = "the records end early".to_owned();
-                return Err(LogError::Damaged {
-                    path: path(&self.dir, segment.sequence),
-                    offset: scan.end,
-                    reason,
-                });
+                return Err(LogError::Damaged { path: path(&self.dir, segment.sequence), offset: scan.end, reason });
             }
         }
         Ok(records)
@@ -271,7 +267,8 @@ fn scan(dir: &Path, chain: Hash, sequence: u64, mut each: impl FnMut(LogRecord))
         offset += RECORD_HEADER + body.len();
     }
     let (end, size) = (offset as u64, bytes.len() as u64);
-    let unreadable = (end < size).then(|| Unreadable { proven: durable > end || proven_later(&bytes, sequence, offset) });
+    let unreadable =
+        (end < size).then(|| Unreadable { proven: durable > end || proven_later(&bytes, sequence, offset) });
     Ok(Scan { end, size, unreadable })
 }
 

@@ -72,7 +72,8 @@ fn segments_below_the_floor_go_and_no_others() {
     log.forget(&floor(2, 1)).unwrap();
     assert!(segment(dir.path(), 1).exists(), "a batch of round 1 may be ordered up to round 4");
     log.forget(&floor(8, 1)).unwrap();
-    let held: Vec<_> = log.read().unwrap().into_iter().filter(|record| matches!(record, LogRecord::Dag { .. })).collect();
+    let held: Vec<_> =
+        log.read().unwrap().into_iter().filter(|record| matches!(record, LogRecord::Dag { .. })).collect();
     assert_eq!(held.first(), Some(&batch(6, 900)));
     log.forget(&Floor { epoch: Epoch(2), ..floor(0, 5) }).unwrap();
     assert!(log.read().unwrap().contains(&signed(9)), "a signed height that is not certified stays");

@@ -1,6 +1,7 @@
 //! A toy node: an application that hashes transactions, its ledger, and a network of validators over the memory hub.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a part of tests")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -398,6 +399,9 @@ pub(crate) fn forever(members: &[(u8, u8)]) -> NextEpoch {
     NextEpoch { committee: committee(Epoch(1), members), epoch_end: TimestampMs(u64::MAX) }
 }
 
+/// What a test changes in the configuration of a validator.
+pub(crate) type Change = dyn Fn(u8, &mut EngineConfig);
+
 pub(crate) struct Node {
     pub(crate) toy: Arc<Toy>,
     pub(crate) disk: MemoryDisk,
@@ -410,7 +414,7 @@ pub(crate) struct Net {
     pub(crate) nodes: Vec<Node>,
     pub(crate) genesis: NextEpoch,
     pub(crate) plan: Arc<Plan>,
-    pub(crate) change: Box<dyn Fn(u8, &mut EngineConfig)>,
+    pub(crate) change: Box<Change>,
 }
 
 impl Net {
@@ -447,7 +451,11 @@ impl Net {
         config
     }
 
-    pub(crate) fn start_with(&mut self, validator: u8, config: EngineConfig) -> Result<(), noema_consensus::EngineError> {
+    pub(crate) fn start_with(
+        &mut self,
+        validator: u8,
+        config: EngineConfig,
+    ) -> Result<(), noema_consensus::EngineError> {
         let (transport, events) = self.hub.join(network_key(validator));
         let node = &mut self.nodes[usize::from(validator)];
         let (toy, transport) = (node.toy.clone(), Arc::new(transport));
