@@ -45,6 +45,7 @@ use noema_types::{Author, Committee, Round, TimestampMs};
 use crate::dag::{AuthorSet, BlockSet, Dag};
 use crate::limits::GC_DEPTH_MIN;
 use crate::linearizer::{self, Batches, SubDag};
+use crate::mutant::{Mutant, planted};
 use crate::slicer::Slicer;
 use crate::{BlockRef, Commit, Committed, ConsensusState, Fault, Rules, SliceEnd, schedule};
 
@@ -161,7 +162,7 @@ impl Committer {
     /// [`Fault`]: nothing more is emitted ever. Commits found in the same call come first, the fault with the next call.
     pub fn try_commit(&mut self, dag: &Dag, batch: Batches<'_>) -> Result<Vec<Committed>, Fault> {
         let mut commits = Vec::new();
-        while self.fault.is_none() && !self.is_epoch_over() {
+        while self.fault.is_none() && (!self.is_epoch_over() || planted(Mutant::EpochWithoutEnd)) {
             match self.advance(dag, batch) {
                 Ok(Some(committed)) => commits.push(committed),
                 Ok(None) => break,
@@ -208,11 +209,18 @@ impl Committer {
     fn advance(&mut self, dag: &Dag, batch: Batches<'_>) -> Result<Option<Committed>, Fault> {
         self.follow(dag)?;
         self.decide(dag)?;
-        let Some(place) = self.slots.iter().position(|slot| slot.status != Status::Skip) else { return Ok(None) };
+        let Some(place) = self.next_place() else { return Ok(None) };
         match self.slots[place].status {
             Status::Commit(leader) => self.emit(dag, place, &leader, batch).map(Some),
             Status::Undecided | Status::Skip => Ok(None),
         }
+    }
+
+    /// The first slot that is not skipped.
+    fn next_place(&self) -> Option<usize> {
+        let passed =
+            |status| status == Status::Skip || planted(Mutant::JumpOverUndecided) && status == Status::Undecided;
+        self.slots.iter().position(|slot| !passed(slot.status))
     }
 
     /// Takes the blocks in that came since the last call. A slot can be decided as soon as its next round has blocks.
@@ -250,7 +258,7 @@ impl Committer {
     }
 
     fn decide_by_anchor(&mut self, dag: &Dag, place: usize) -> Result<Status, Fault> {
-        let lowest = Round(self.slots[place].round.0 + 3);
+        let lowest = Round(self.slots[place].round.0 + if planted(Mutant::AnchorTooLow) { 2 } else { 3 });
         let from = self.slots.partition_point(|slot| slot.round < lowest);
         let anchor = self.slots.range(from..).map(|slot| slot.status).find(|status| *status != Status::Skip);
         match anchor {
@@ -275,11 +283,16 @@ impl Committer {
         let left = self.slots.iter().take_while(|slot| slot.round == leader.round).count();
         self.state.slot = last_of_round - u16::try_from(left).expect("slots of a round are few");
         linearizer::record(&mut self.state, &self.rules, leader, &sub_dag);
+        if planted(Mutant::CollectByOwnView) {
+            self.state.gc_round = Round(dag.highest_round().0.saturating_sub(self.rules.gc_depth));
+        }
         let voters = linearizer::authors_of(&self.state, Round(leader.round.0 - 1));
         let (committee, rules) = (&self.committee, &self.rules);
         if schedule::record_commit(&mut self.state.schedule, committee, rules, &sub_dag.in_time, &skipped) {
-            self.slots.clear();
-            self.state.slot = last_of_round;
+            if !planted(Mutant::StaleSchedule) {
+                self.slots.clear();
+                self.state.slot = last_of_round;
+            }
             self.stats.schedule_changes += 1;
             self.stats.lapsed_slots += left as u64;
         }
@@ -359,7 +372,8 @@ impl Slot {
                 for voter in certifier.parents().both(&candidate.supporters) {
                     support.add(voters.nodes()[voter].block().author(), committee);
                 }
-                if support.is_quorum(committee) {
+                let weak = planted(Mutant::WeakCertificate) && support.reaches(committee.validity());
+                if support.is_quorum(committee) || weak {
                     _ = candidate.certificates.insert(number);
                     candidate.certifiers.add(certifier.block().author(), committee);
                 }
@@ -374,7 +388,8 @@ impl Slot {
     }
 
     fn candidate(&mut self, number: usize, block: BlockRef) -> &mut Candidate {
-        let place = self.candidates.iter().position(|candidate| candidate.number == number).unwrap_or_else(|| {
+        let same = |candidate: &Candidate| candidate.number == number || planted(Mutant::NoDigestTieBreak);
+        let place = self.candidates.iter().position(same).unwrap_or_else(|| {
             self.candidates.push(Candidate {
                 block,
                 number,
@@ -392,6 +407,7 @@ impl Slot {
         match committed {
             Some(candidate) => Status::Commit(candidate.block),
             None if self.blames.is_quorum(committee) => Status::Skip,
+            None if planted(Mutant::SkipOnValidity) && self.blames.reaches(committee.validity()) => Status::Skip,
             None => Status::Undecided,
         }
     }

@@ -9,6 +9,7 @@ use crate::batches::Held;
 use crate::limits::{
     AHEAD_ROUNDS_MAX, FUTURE_BLOCKS_MAX, FUTURE_MS_MAX, LATE_BLOCKS, SLOT_BLOCKS_MAX, SUSPENDED_BLOCKS_MAX,
 };
+use crate::mutant::{Mutant, planted};
 use crate::waiting::{Request, Suspended, block_bytes};
 use crate::{
     Batch, BatchDigest, BatchRef, Block, BlockRef, BlockV1, Core, Evidence, Fault, Invalid, Message, Output, Record,
@@ -39,18 +40,21 @@ impl Core {
             Message::FetchAfter(rounds) => self.serve_after(from, &rounds),
             Message::FetchBatches(digests) => self.serve_batches(from, &digests),
             Message::Blocks { blocks, held_from } => {
-                let count = blocks.len();
+                let taken = |core: &Self| core.stats.blocks_accepted + core.stats.blocks_suspended;
+                let before = taken(self);
                 for block in blocks {
                     self.receive_block(from, block);
                 }
-                self.note_blocks_answer(from, count, held_from);
+                self.note_blocks_answer(from, taken(self) > before, held_from);
             }
             Message::Batches(batches) => {
-                let count = batches.len();
+                let before = self.waiting.batches.len();
                 for batch in batches {
                     self.receive_wanted_batch(batch);
                 }
-                self.note_batches_answer(from, count);
+                if self.waiting.batches.len() < before {
+                    self.note_batches_answer(from);
+                }
             }
             Message::FetchLast { nonce } => self.serve_last(from, nonce),
             Message::Last { nonce, own, yours } => self.receive_last(from, nonce, own, yours),
@@ -148,7 +152,8 @@ impl Core {
         if self.evidence.contains(&slot) {
             return;
         }
-        let known = self.blocks_of_slot(reference.round, reference.author);
+        let round = reference.round.0 - u64::from(planted(Mutant::EvidenceAgainstHonest));
+        let known = self.blocks_of_slot(Round(round), reference.author);
         let Some(other) = known.iter().find(|other| other.reference() != reference) else { return };
         self.evidence.insert(slot);
         self.stats.evidence += 1;
@@ -201,6 +206,7 @@ impl Core {
         for batch in &block.header().batches {
             match self.batches.holds(reference.author, batch) {
                 Held::Yes => {}
+                Held::No if planted(Mutant::AcceptWithoutBatches) => {}
                 Held::No => _ = missing.insert(batch.digest),
                 Held::Differs => {
                     self.stats.invalid(Invalid::BatchContent);
@@ -209,7 +215,8 @@ impl Core {
                 }
             }
         }
-        let ancestors = block.ancestors().iter().filter(|ancestor| !self.is_settled(ancestor)).copied().collect();
+        let needed = |ancestor: &&BlockRef| !self.is_settled(ancestor) && !planted(Mutant::AcceptWithoutAncestors);
+        let ancestors = block.ancestors().iter().filter(needed).copied().collect();
         let suspended = Suspended { block, ancestors, batches: missing, from, since: self.now, batches_at: self.now };
         if suspended.ancestors.is_empty() && suspended.batches.is_empty() {
             self.accept_suspended(suspended);

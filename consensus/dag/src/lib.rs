@@ -9,6 +9,10 @@ pub mod dsl;
 mod intake;
 pub mod limits;
 mod linearizer;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 mod proposer;
 mod protocol;
 mod recovery;

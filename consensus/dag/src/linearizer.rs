@@ -16,6 +16,7 @@ use std::sync::Arc;
 use noema_types::{Author, Committee, Round, TimestampMs};
 
 use crate::limits::TIMESTAMP_STEP_MS;
+use crate::mutant::{Mutant, planted};
 use crate::{Batch, BatchDigest, BlockRef, ConsensusState, Dag, Fault, Rules, VerifiedBlock};
 
 /// What a commit orders.
@@ -65,7 +66,11 @@ pub(crate) fn linearize(
     if let Some(reference) = missing.iter().find(|reference| !is_ordered(state, reference)) {
         return Err(lost(format!("{} commits {reference}, which is not held", leader.reference())));
     }
-    blocks.sort_unstable_by_key(|block| block.reference());
+    if planted(Mutant::UnsortedSubDag) {
+        blocks.reverse();
+    } else {
+        blocks.sort_unstable_by_key(|block| block.reference());
+    }
     let mut sub_dag = SubDag {
         blocks: blocks.iter().map(|block| block.reference()).collect(),
         batches: Vec::new(),
@@ -136,14 +141,16 @@ fn time(
     in_time.sort_unstable();
     in_time.dedup();
     let median = median(committee, times).unwrap_or(least);
-    Ok((median.max(least), in_time))
+    Ok((if planted(Mutant::TimeGoesBack) { median } else { median.max(least) }, in_time))
 }
 
 /// The first time, in ascending order, at which half of the stake is reached. With less than half of the stake faulty it
 /// lies between two honest clocks.
 fn median(committee: &Committee, mut times: Vec<(TimestampMs, Author)>) -> Option<TimestampMs> {
     times.sort_unstable();
-    let stake = |author: Author| u128::from(committee.stake(author).0);
+    let stake = |author: Author| {
+        if planted(Mutant::MedianWithoutStake) { 1 } else { u128::from(committee.stake(author).0) }
+    };
     let total: u128 = times.iter().map(|(_, author)| stake(*author)).sum();
     let mut reached = 0;
     times.into_iter().find_map(|(time, author)| {
@@ -158,7 +165,7 @@ pub(crate) fn is_ordered(state: &ConsensusState, reference: &BlockRef) -> bool {
 }
 
 fn is_batch_ordered(state: &ConsensusState, digest: &BatchDigest) -> bool {
-    state.batches.binary_search_by_key(digest, |(digest, _)| *digest).is_ok()
+    state.batches.binary_search_by_key(digest, |(digest, _)| *digest).is_ok() && !planted(Mutant::BatchOrderedAgain)
 }
 
 /// Remembers what a commit ordered, and forgets what it collects.

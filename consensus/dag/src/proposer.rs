@@ -24,6 +24,7 @@ use crate::limits::{
     BATCH_BYTES_MAX, BATCH_TRANSACTIONS_MAX, BLOCK_BATCHES_MAX, BLOCK_COMMIT_VOTES_MAX, CATCH_UP_ROUNDS,
     INLINE_BYTES_MAX, LATE_BLOCKS, LATE_ROUNDS, SILENT_ROUNDS, TRANSACTION_OVERHEAD_BYTES,
 };
+use crate::mutant::{Mutant, planted};
 use crate::{
     Batch, BatchDigest, BatchRef, BlockHeader, BlockRef, BlockV1, CommitVote, Core, Message, Output, PayloadLimits,
     Record, VerifiedBlock,
@@ -326,7 +327,9 @@ impl Core {
         let wire = block.to_block();
         self.accept(block);
         assert!(self.dag.contains(&reference), "the own block is accepted: it was made of what is");
-        self.outputs.push(Output::Sync);
+        if !planted(Mutant::NoSyncBeforeSend) {
+            self.outputs.push(Output::Sync);
+        }
         self.broadcast(Message::Block(wire));
     }
 
@@ -335,8 +338,8 @@ impl Core {
         let small = transactions.iter().map(Bytes::len).sum::<usize>() <= INLINE_BYTES_MAX;
         let mut chunks = self.chunks(round, transactions);
         let room = self.own.pending.len() < BLOCK_BATCHES_MAX;
-        let known = chunks.first().is_some_and(|batch| self.batches.get(&batch.reference().digest).is_some());
-        if small && room && !known && chunks.len() == 1 {
+        let alone = small && room && chunks.len() == 1;
+        if alone && self.batches.get(&chunks[0].reference().digest).is_none() {
             return chunks;
         }
         chunks.drain(..).for_each(|batch| self.spread(batch));
@@ -379,7 +382,11 @@ impl Core {
             .collect();
         let round = self.next_own_round();
         for digest in &collected {
-            self.make_again(digest, round);
+            if planted(Mutant::CollectedBatchForgotten) {
+                self.own.take(digest);
+            } else {
+                self.make_again(digest, round);
+            }
         }
     }
 

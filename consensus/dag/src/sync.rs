@@ -9,7 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_types::{Author, CommitIndex, Round, TimestampMs};
 
-use crate::limits::{CATCH_UP_ROUNDS, CONNECT_BLOCKS_MAX, FETCH_BYTES_MAX, FETCH_REFERENCES_MAX, LAGGING_INTERVAL_MS};
+use crate::limits::{
+    AHEAD_ROUNDS_MAX, CATCH_UP_ROUNDS, CONNECT_BLOCKS_MAX, FETCH_BYTES_MAX, FETCH_REFERENCES_MAX, LAGGING_INTERVAL_MS,
+};
+use crate::mutant::{Mutant, planted};
 use crate::types::{hash, to_bytes};
 use crate::{BatchDigest, BlockRef, Core, Message, Output, VerifiedBlock};
 
@@ -123,6 +126,9 @@ impl Core {
         if self.committee.size() == 1 || self.replaying {
             return;
         }
+        if planted(Mutant::NoResend) {
+            return;
+        }
         self.run_catch_up();
         if self.sync.scan_at <= self.now {
             self.sync.scan_at = TimestampMs(u64::MAX);
@@ -199,6 +205,9 @@ impl Core {
         let mut due = Vec::new();
         let mut next = TimestampMs(u64::MAX);
         for (digest, batch) in &self.waiting.batches {
+            if planted(Mutant::FetchOnce) && batch.request.attempts > 0 {
+                continue;
+            }
             if batch.request.due <= self.now {
                 due.push((batch.named_by.first().map(|block| block.round), *digest));
             } else {
@@ -264,8 +273,16 @@ impl Core {
         let ahead: BTreeSet<Author> =
             self.others().filter(|author| self.sync.seen[usize::from(author.0)] >= frontier).collect();
         let Some(target) = self.pick(&ahead) else { return };
-        self.stats.catch_ups += 1;
         let rounds = self.complete_rounds();
+        let full = self.round().0.saturating_add(AHEAD_ROUNDS_MAX / 2);
+        if rounds.iter().any(|round| round.0 > full) {
+            // More would not be kept: the batches of what is here come first.
+            let pause = TimestampMs(self.now.0.saturating_add(self.config.pace.fetch_retry_ms / 8));
+            self.sync.catch_up = Some((self.config.own, pause, self.round()));
+            self.wake_at(pause);
+            return;
+        }
+        self.stats.catch_ups += 1;
         self.send(target, Message::FetchAfter(rounds));
         let retry = TimestampMs(self.retry_at().0.saturating_add(self.config.pace.fetch_retry_ms));
         self.sync.catch_up = Some((target, retry, self.round()));
@@ -340,12 +357,12 @@ impl Core {
     }
 
     /// An answer with blocks came: what else was asked of the same validator is asked again, if there was progress.
-    pub(crate) fn note_blocks_answer(&mut self, from: Author, count: usize, held_from: Round) {
+    pub(crate) fn note_blocks_answer(&mut self, from: Author, progress: bool, held_from: Round) {
         let asked = self.waiting.missing.iter_mut().filter(|(_, request)| request.asked == Some(from));
         let mut needed = Round(u64::MAX);
         for (reference, request) in asked {
             needed = needed.min(reference.round);
-            if count > 0 {
+            if progress {
                 request.due = self.now;
             }
         }
@@ -364,11 +381,8 @@ impl Core {
         self.sync.scan_at = self.now;
     }
 
-    /// The same for batches.
-    pub(crate) fn note_batches_answer(&mut self, from: Author, count: usize) {
-        if count == 0 {
-            return;
-        }
+    /// The same for batches, after progress.
+    pub(crate) fn note_batches_answer(&mut self, from: Author) {
         for batch in self.waiting.batches.values_mut() {
             let request = &mut batch.request;
             // Asked of it and not delivered, or put off because the request was full.
@@ -398,7 +412,9 @@ impl Core {
         let lowest = rounds.iter().map(|round| round.0.saturating_add(1)).min().unwrap_or(0);
         let lowest = Round(lowest).max(self.dag.lowest_round());
         let mut answer = Answer::default();
-        'rounds: for round in (lowest.0..=self.dag.highest_round().0).map(Round) {
+        // It would not keep more.
+        let highest = rounds.iter().map(|round| round.0.saturating_add(AHEAD_ROUNDS_MAX)).max().unwrap_or(0);
+        'rounds: for round in (lowest.0..=self.dag.highest_round().0.min(highest)).map(Round) {
             for block in self.dag.round(round).filter(|block| rounds[usize::from(block.author().0)] < round) {
                 if !answer.add(block) {
                     break 'rounds;

@@ -94,7 +94,9 @@ fn far_behind_after_a_restart_is_caught_up_by_ranges() {
     assert!(rounds > 300, "{rounds}");
     net.restart(1);
     net.run(2_000);
-    assert!(net.core(1).round().0 + 3 > net.core(0).round().0);
+    let (round, stats) = (net.core(1).round().0, net.core(1).stats());
+    assert!(round + 3 > net.core(0).round().0, "{round} {} {stats:?}", net.core(0).round().0);
+    assert!(stats.catch_ups < 20, "{stats:?}");
     net.agreed(&[0, 1, 2, 3]);
 }
 
