@@ -99,7 +99,7 @@ impl Validator {
         )
         .map_err(|error| NodeError::Consensus(error.to_string()))?;
         let engine = Arc::new(engine);
-        status.set(Box::new(ValidatorStatus { chain: Arc::clone(chain), engine: Arc::clone(&engine), network }));
+        status.set(Box::new(ValidatorStatus { chain: Arc::clone(chain), engine: Arc::clone(&engine), network, own: config.account }));
         let (waker, mut arrivals) = (Arc::downgrade(&engine), chain.arrivals());
         runtime.spawn(async move {
             while arrivals.changed().await.is_ok() {
@@ -185,6 +185,7 @@ struct ValidatorStatus {
     chain: Arc<Chain>,
     engine: Arc<EngineHandle>,
     network: Arc<Network>,
+    own: Address,
 }
 
 impl StatusSource for ValidatorStatus {
@@ -204,7 +205,7 @@ impl StatusSource for ValidatorStatus {
                         "author": author.0,
                         "stake": validator.stake.0,
                         "network_address": validator.network_address,
-                        "connected": self.network.is_connected(&validator.network_key),
+                        "connected": validator.address == self.own || self.network.is_connected(&validator.network_key),
                     })
                 })
                 .collect(),
@@ -227,6 +228,7 @@ impl StatusSource for ValidatorStatus {
             "certified_height": info.height.0,
             "throttled": status.throttled,
             "peers_connected": status.peers,
+            "proposals": status.core.proposals,
             "log_bytes": status.log_bytes,
             "held_bytes": status.held_bytes,
             "validators": validators,

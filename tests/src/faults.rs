@@ -189,7 +189,7 @@ pub fn wipe(network: &mut Network, node: usize) {
     let other = (node + 2) % network.validators();
     if network.validators() == 4 {
         let start = Instant::now();
-        while network.status(node)["role"] != "validator" {
+        while network.status(node)["role"] != "validator" || network.status(node)["proposals"].as_u64() < Some(3) {
             assert!(start.elapsed() < HEAL, "the wiped validator does not vote: {}", network.status(node));
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -363,12 +363,6 @@ impl Network {
         Client::new(self.url(node))
     }
 
-    /// Where a node serves its metrics.
-    #[must_use]
-    pub fn metrics_url(&self, node: usize) -> String {
-        format!("http://{}/metrics", self.nodes[node].config.metrics_address)
-    }
-
     /// A client of the faucet, which validator 0 serves.
     ///
     /// # Panics
