@@ -399,6 +399,13 @@ impl Core {
         self.release(transactions);
     }
 
+    /// Ends this core before its epoch does: the own transactions that no commit has ordered.
+    #[must_use]
+    pub fn into_unordered(mut self) -> Vec<Bytes> {
+        let live = std::mem::take(&mut self.own.live);
+        live.into_values().flat_map(|live| live.batch.transactions.clone()).collect()
+    }
+
     fn release(&mut self, transactions: Vec<Bytes>) -> Vec<Bytes> {
         if !transactions.is_empty() && !self.replaying {
             self.stats.released += transactions.len() as u64;

@@ -1,6 +1,7 @@
 //! One validator as a process, over real connections and a real log, without execution: what consensus alone can do.
 //!
-//! `bench_validator --index 0 --validators 4 --rate 10000 [--size 512] [--seconds 20] [--warm-up 5] [--port 27000] --dir DIR`
+//! `bench_validator --index 0 --validators 4 --rate 10000 [--size 512] [--seconds 20] [--warm-up 5] [--port 27000]
+//! [--verbose 1] --dir DIR`
 //! Start one per index. Each makes transactions of `size` random-looking bytes at `rate` per second whether or not they
 //! are ordered (open loop), and prints one line of JSON: transactions per second ordered here by all validators, latency
 //! from a transaction's due time to its commit at its maker, CPU seconds and bytes sent.
@@ -257,6 +258,9 @@ fn main() {
         status.certified,
         status.role
     );
+    if options.contains_key("verbose") {
+        eprintln!("{status:#?}");
+    }
     // The others may still be measuring.
     std::thread::sleep(Duration::from_secs(2));
     handle.stop();

@@ -695,7 +695,9 @@ impl Driver {
     fn start_sync(&mut self, reason: &str) -> Result<(), Halt> {
         tracing::warn!(reason, tip = %self.tip, "fetching certified blocks from peers");
         self.mode = Mode::Syncing;
-        self.live = None;
+        if let Some(live) = self.live.take() {
+            self.parts.application.release(live.core.into_unordered());
+        }
         self.later = None;
         self.uncertified.clear();
         self.generation = self.parts.execution.reset();

@@ -7,6 +7,10 @@
 //! - A validator that is behind, was wiped, or computed a wrong result finds back without help; where it cannot know
 //!   what is right it halts with a message that says what to do.
 
+// The toy network of the tests names the crate as any user does.
+#[cfg(test)]
+extern crate self as noema_consensus;
+
 mod application;
 mod certifier;
 mod checkpoints;

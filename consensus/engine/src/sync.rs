@@ -617,3 +617,10 @@ enum Download {
     Pruned,
     Stuck,
 }
+
+#[cfg(test)]
+#[path = "../tests/toy/mod.rs"]
+mod toy;
+
+#[cfg(test)]
+mod tests;
