@@ -478,6 +478,8 @@ impl Net {
 
     /// Ends a validator as `kill -9` and a power cut together: what was not synced is lost.
     pub(crate) fn kill(&mut self, validator: u8) {
+        // Nothing is sent any more before the disk forgets what was not synced.
+        drop(self.hub.join(network_key(validator)));
         let node = &mut self.nodes[usize::from(validator)];
         node.disk.cut_power();
         node.handle = None;
@@ -528,7 +530,8 @@ impl Net {
         while !done(self) {
             if Instant::now() > end {
                 for node in &self.nodes {
-                    eprintln!("{:#?}", node.handle.as_ref().map(EngineHandle::status));
+                    let all = (node.toy.height(), node.toy.transactions(), node.toy.waiting_bytes());
+                    eprintln!("{all:?} {:?}", node.handle.as_ref().map(EngineHandle::status));
                 }
                 panic!("not within {seconds} s: {what}");
             }
