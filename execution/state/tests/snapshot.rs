@@ -249,6 +249,9 @@ fn another_snapshot_may_be_begun_over_an_unfinished_one() {
     assert_eq!(error, StateDbError::NotEmpty { height: Height(4) });
 }
 
+/// Changes a chunk's height, entries, siblings, and whether it is the last.
+type Change = dyn Fn(&mut u64, &mut Vec<(StateKey, Bytes)>, &mut Vec<Hash>, &mut bool);
+
 #[test]
 fn wrong_chunks_and_headers_are_refused() {
     let db = large();
@@ -264,7 +267,7 @@ fn wrong_chunks_and_headers_are_refused() {
     let mut writer = SnapshotWriter::start(store.clone(), header).unwrap();
     writer.add_chunk(&chunks[0]).unwrap();
     let before = contents(&*store);
-    let mut refused = |change: &dyn Fn(&mut u64, &mut Vec<(StateKey, Bytes)>, &mut Vec<Hash>, &mut bool)| {
+    let mut refused = |change: &Change| {
         let mut wrong = chunks[1].clone();
         let SnapshotChunk::V1 { height, entries, siblings, last } = &mut wrong;
         change(&mut height.0, entries, siblings, last);

@@ -272,6 +272,15 @@ fn check_uniform(view: &DbView) {
     assert!(!page.items.is_empty() && page.items.iter().all(|(_, value)| *value == expected));
 }
 
+/// Ends the other threads, also when this one fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn readers_see_committed_states_and_execution_its_own() {
     const BLOCKS: u64 = 300;
@@ -301,13 +310,24 @@ fn readers_see_committed_states_and_execution_its_own() {
         let executor = scope.spawn(|| {
             for height in 1..=BLOCKS {
                 check_uniform(&db.staged_view());
-                while let Err(StateDbError::StagedFull { .. }) = db.stage_block(&uniform(height)) {
-                    std::thread::yield_now();
+                loop {
+                    match db.stage_block(&uniform(height)) {
+                        Err(StateDbError::StagedFull { .. }) if !done.load(Ordering::SeqCst) => {
+                            std::thread::yield_now()
+                        }
+                        staged => break staged.map(drop).unwrap(),
+                    }
                 }
             }
         });
+        let stop = Stop(&done);
         for height in 1..=BLOCKS {
-            while db.staged_range().is_none_or(|(_, newest)| newest.0 < height) {
+            loop {
+                let finished = executor.is_finished();
+                if db.staged_range().is_some_and(|(_, newest)| newest.0 >= height) {
+                    break;
+                }
+                assert!(!finished, "execution has ended early");
                 std::thread::yield_now();
             }
             let view = db.staged_view();
@@ -316,7 +336,7 @@ fn readers_see_committed_states_and_execution_its_own() {
             check_uniform(&view);
         }
         executor.join().unwrap();
-        done.store(true, Ordering::SeqCst);
+        drop(stop);
         readers.into_iter().map(|reader| reader.join().unwrap()).sum::<u64>()
     });
     assert!(seen > 0 && db.next_height() == Height(BLOCKS + 1));
