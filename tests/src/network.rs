@@ -240,9 +240,14 @@ impl Network {
         std::fs::remove_dir_all(self.nodes[node].data()).expect("its data can be deleted");
     }
 
-    /// Repairs a node's inference: from its next start on it is the usual one.
-    pub fn mend(&mut self, node: usize) {
-        self.nodes[node].config.inference = InferenceConfig::default();
+    /// Repairs a node's inference: from its next start on it is the usual one, and checkpoints from this height on, which
+    /// the broken device may have led it to sign, may be signed again.
+    pub fn mend(&mut self, node: usize, resign_from: u64) {
+        let config = &mut self.nodes[node].config;
+        config.inference = InferenceConfig::default();
+        if let Some(validator) = &mut config.validator {
+            validator.resign_from = Some(Height(resign_from));
+        }
         self.nodes[node].write_config();
     }
 

@@ -11,11 +11,11 @@ use serde_json::Value;
 /// If it is not built.
 #[must_use]
 pub fn noema_binary() -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    // target/debug/deps/TEST: the binary is one folder up.
-    let path = test.parent().and_then(Path::parent).expect("tests live below the target folder").join("noema");
-    assert!(path.is_file(), "{} is not built; hint: cargo build -p noema", path.display());
-    path
+    let own = std::env::current_exe().expect("a program knows its own path");
+    // A test is target/debug/deps/TEST, a program of this crate target/debug/PROGRAM.
+    let folders = own.ancestors().skip(1).take(2);
+    let path = folders.map(|folder| folder.join("noema")).find(|path| path.is_file());
+    path.unwrap_or_else(|| panic!("noema is not built beside {}\nhint: cargo build -p noema", own.display()))
 }
 
 /// A command of the binary with a home of its own.
