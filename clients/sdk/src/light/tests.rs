@@ -367,7 +367,7 @@ fn serve(answers: BTreeMap<String, Vec<u8>>) -> Client {
             let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
             let Some(request) = lines.next() else { continue };
             let headers: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-            assert!(headers.iter().any(|line| line.to_ascii_lowercase() == "accept: application/x-bcs"), "{headers:?}");
+            assert!(headers.iter().any(|line| line.eq_ignore_ascii_case("accept: application/x-bcs")), "{headers:?}");
             let path = request.split(' ').nth(1).unwrap();
             let not_found = br#"{"message":"no","error_code":"not_found","vm_error_code":null}"#.to_vec();
             let (status, body) = answers.get(path).map_or(("404 Not Found", &not_found), |body| ("200 OK", body));
