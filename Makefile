@@ -47,6 +47,15 @@ lint: deps ## Checks format and lints
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; fi
 
+.PHONY: sim
+sim: SEEDS ?= 20000
+sim: deps ## Simulates SEEDS committees under faults and adversaries
+	$(CARGO) run --locked -p noema-sim -- --seeds $(SEEDS)
+
+.PHONY: sim-mutants
+sim-mutants: deps ## Plants faults in the core and shows each caught by the simulator
+	$(CARGO) run --locked -p noema-sim --features mutants -- mutants
+
 .PHONY: bench
 bench: build weights ## Measures the Move VM and inference, side by side with yardsticks
 	@./tests/scripts/bench.sh $(NOEMA)

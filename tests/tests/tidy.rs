@@ -30,7 +30,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     ),
     (3, &["noema-consensus", "noema-mempool", "noema-engine"]),
     (4, &["noema-node"]),
-    (5, &["noema", "noema-sdk", "noema-tests"]),
+    (5, &["noema", "noema-sdk", "noema-sim", "noema-tests"]),
 ];
 
 /// Heavy dependencies and the only crates that may name them.

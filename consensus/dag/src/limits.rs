@@ -58,5 +58,7 @@ pub const LATE_ROUNDS: u64 = 8;
 pub const TRANSACTION_OVERHEAD_BYTES: usize = 32;
 /// Between two complaints that this validator is behind.
 pub const LAGGING_INTERVAL_MS: u64 = 1_000;
-/// Blocks looked through to find who can have what is missing, at most.
+/// Blocks looked through to find who can have what is missing, at most, the first time it is asked for.
 pub const REFERRERS_MAX: usize = 64;
+/// Doubles with each failed request, so many times at most.
+pub const REFERRERS_DOUBLINGS_MAX: u64 = 8;

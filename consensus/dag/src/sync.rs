@@ -179,7 +179,7 @@ impl Core {
             let target = match sender.filter(|sender| *sender != self.config.own) {
                 Some(sender) => sender,
                 None => {
-                    let mut candidates = self.waiting.referrers(&[reference]);
+                    let mut candidates = self.waiting.referrers(&[reference], attempts);
                     candidates.insert(reference.author);
                     candidates.remove(&self.config.own);
                     let Some(target) = self.pick(&candidates) else { continue };
@@ -223,7 +223,7 @@ impl Core {
             let batch = &self.waiting.batches[&digest];
             let (author, bytes, attempts) = (batch.author, batch.reference.bytes as usize, batch.request.attempts);
             let named_by: Vec<BlockRef> = batch.named_by.iter().copied().collect();
-            let mut candidates = self.waiting.referrers(&named_by);
+            let mut candidates = self.waiting.referrers(&named_by, attempts);
             // Over its share: only what others have taken already is taken.
             let allowed = self.fits(author, bytes) || candidates.iter().any(|other| *other != author);
             candidates.insert(author);
@@ -310,11 +310,17 @@ impl Core {
     fn complete_rounds(&self) -> Vec<Round> {
         let gc_round = self.gc_round();
         let mut rounds: Vec<Round> = self.latest.iter().map(|block| block.round.max(gc_round)).collect();
+        let mut complete: BTreeSet<BlockRef> = BTreeSet::new();
+        // From the lowest round up: a block is complete if what it waits for is.
         for (reference, suspended) in self.waiting.iter() {
-            let complete = suspended.ancestors.iter().all(|ancestor| !self.waiting.missing.contains_key(ancestor));
-            let round = &mut rounds[usize::from(reference.author.0)];
-            if complete && reference.round > *round {
-                *round = reference.round;
+            let here = |ancestor: &BlockRef| {
+                let incomplete = self.waiting.contains(ancestor) && !complete.contains(ancestor);
+                !incomplete && !self.waiting.missing.contains_key(ancestor)
+            };
+            if suspended.ancestors.iter().all(here) {
+                complete.insert(*reference);
+                let round = &mut rounds[usize::from(reference.author.0)];
+                *round = reference.round.max(*round);
             }
         }
         rounds

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_types::{Author, Hash, Round, TimestampMs};
 
-use crate::limits::REFERRERS_MAX;
+use crate::limits::{REFERRERS_DOUBLINGS_MAX, REFERRERS_MAX};
 use crate::{BatchDigest, BatchRef, BlockDigest, BlockRef, VerifiedBlock};
 
 /// A block that waits.
@@ -221,13 +221,16 @@ impl Waiting {
 
     /// Authors of blocks that wait for one of these, directly or not: they have accepted it. Nearest first is not kept;
     /// ascending.
-    pub(crate) fn referrers(&self, references: &[BlockRef]) -> BTreeSet<Author> {
+    ///
+    /// The more `attempts` failed, the further it looks: the nearest may be friends that hold it back.
+    pub(crate) fn referrers(&self, references: &[BlockRef], attempts: u64) -> BTreeSet<Author> {
+        let limit = REFERRERS_MAX << attempts.min(REFERRERS_DOUBLINGS_MAX);
         let mut seen: BTreeSet<BlockRef> = BTreeSet::new();
         let mut next: Vec<BlockRef> = references.to_vec();
         let mut authors = BTreeSet::new();
         while let Some(reference) = next.pop() {
             for child in self.children.get(&reference).into_iter().flatten() {
-                if seen.len() < REFERRERS_MAX && seen.insert(*child) {
+                if seen.len() < limit && seen.insert(*child) {
                     authors.insert(child.author);
                     next.push(*child);
                 }

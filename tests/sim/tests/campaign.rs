@@ -1,0 +1,71 @@
+//! The simulator in the normal test run: fresh seeds, seeds that failed once, determinism, and proof that it can fail.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use noema_sim::campaign::{campaign, explain, run_caught, threads};
+use noema_sim::{Scenario, run};
+
+/// Fresh seeds of a test run.
+const SEEDS: u64 = 2_000;
+
+/// Seeds that found something once, with what it was.
+const REGRESSIONS: &[(u64, &str)] = &[
+    (3, "the second chain of an equivocator was not taken because honest blocks name its tip only"),
+    (21, "the same with equal stakes and one leader"),
+    (45, "the same in the first rounds"),
+    (52, "the same in a committee of four after a restart"),
+    (49, "a validator whose clock is behind asked to catch up without pause"),
+    (39, "a block dated at the end of time"),
+    (78, "a committee of one"),
+];
+
+fn base_seed() -> u64 {
+    match std::env::var("NOEMA_SIM_SEED") {
+        Ok(seed) => seed.parse().expect("NOEMA_SIM_SEED is a number"),
+        Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() * 1_000_000,
+    }
+}
+
+#[test]
+fn fresh_seeds_hold_all_properties_and_exercise_everything() {
+    let start = base_seed();
+    let report = campaign(start, SEEDS, threads(), || (), |_| ());
+    println!("seeds from {start}\n{}", report.coverage);
+    if let Some((seed, _)) = report.failures.first() {
+        panic!("{}\nall failing: {:?}", explain(*seed), report.failures);
+    }
+    assert_eq!(report.seeds, SEEDS);
+    let missing = report.coverage.missing(SEEDS);
+    assert!(missing.is_empty(), "not exercised enough, seeds from {start}: {missing:#?}");
+}
+
+#[test]
+fn seeds_that_failed_once_hold() {
+    for (seed, what) in REGRESSIONS {
+        let outcome = run_caught(&Scenario::of_seed(*seed), 0);
+        assert!(outcome.violation.is_none(), "{what}: {}", explain(*seed));
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_events() {
+    let mut hashes = Vec::new();
+    for seed in 0..12 {
+        let (first, second) = (run(&Scenario::of_seed(seed)), run(&Scenario::of_seed(seed)));
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        assert_eq!(first.coverage, second.coverage, "seed {seed}");
+        hashes.push(first.hash);
+    }
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 12, "other seeds give other events");
+}
+
+#[test]
+fn half_of_the_stake_equivocating_is_caught() {
+    let seeds = 0..20;
+    let outcomes = seeds.map(|seed| run_caught(&Scenario::beyond_the_bound(seed), 0));
+    let caught: Vec<_> = outcomes.filter_map(|outcome| outcome.violation).collect();
+    let disagree = caught.iter().filter(|violation| ["agreement", "equal execution"].contains(&violation.property));
+    assert!(disagree.count() >= 5, "two halves were shown different worlds and nobody noticed: {caught:#?}");
+}
