@@ -6,6 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use noema_sdk::Client;
+use noema_tests::chain::now_secs;
 use noema_tests::network::{Network, NetworkOptions, free_ports};
 use noema_tests::process::{noema, run, run_fails, run_json, run_ok};
 use noema_tests::workspace_root;
@@ -75,7 +76,8 @@ fn ceremony(folder: &Path) -> u16 {
         for (index, host) in (0u16..).zip(["192.0.2.1", "192.0.2.2", "192.0.2.3"]) {
             word = word.replace(&format!("{host}:6180"), &format!("127.0.0.1:{}", first + 10 * index + 5));
         }
-        word
+        // The chain begins when the page says, not before.
+        word.replace("2026-12-01T09:00:00Z", &now_secs().to_string())
     };
     let in_folder = |words: &[String]| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();

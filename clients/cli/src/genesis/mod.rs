@@ -13,6 +13,7 @@ use crate::args::GenesisCommand;
 use crate::output::{CliResult, Output};
 
 pub(crate) use registration::{REGISTRATION_FILE, RegistrationFile, check_url};
+pub(crate) use show::beginning_us;
 pub(crate) use time::{format_time, parse_time};
 
 /// Balance of a validator's account at genesis, beside its stake: for fees. Ten thousand coins.

@@ -45,6 +45,16 @@ pub(crate) fn run(output: Output, file: &Path) -> CliResult {
     Ok(())
 }
 
+/// Time of the block that these bytes are, in microseconds since 1970, if they are a genesis.
+pub(crate) fn beginning_us(bytes: &[u8]) -> Option<u64> {
+    match decode::<Transaction>("genesis", bytes).ok()? {
+        Transaction::Genesis(genesis) => {
+            required(&genesis, &framework_key("timestamp", "CurrentTimeMicroseconds")).ok()
+        }
+        _ => None,
+    }
+}
+
 /// Reads a genesis; never panics on any bytes.
 fn summarise(bytes: &[u8]) -> Result<Summary, String> {
     let transaction: Transaction = decode("genesis", bytes).map_err(|error| error.to_string())?;

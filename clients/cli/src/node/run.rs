@@ -1,11 +1,20 @@
 //! `noema node run`: serves until a signal, the end of its parent, or a fault.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use noema_node::{Node, NodeConfig, NodeError};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::args::NodeRunArgs;
+use crate::genesis::{beginning_us, format_time};
 use crate::output::{CliError, CliResult, Context, Output, paint};
 use crate::{logging, shutdown};
+
+/// Blocks count milliseconds, genesis microseconds.
+const BEGINNING_MARGIN: Duration = Duration::from_millis(1);
+/// Longest sleep before a look at the clock.
+const BEGINNING_POLL: Duration = Duration::from_secs(1);
 
 /// Runs the command.
 pub(crate) fn run(output: Output, args: &NodeRunArgs) -> CliResult {
@@ -31,6 +40,10 @@ pub(crate) fn serve(
 ) -> CliResult {
     // Watched before the node starts: a parent that dies meanwhile ends it too.
     let stdin = stop_with_stdin.then(shutdown::watch_stdin).transpose().context("cannot watch stdin")?;
+    if !wait_for_beginning(output, config, stdin.clone())? {
+        output.note("stopped");
+        return Ok(());
+    }
     let spinner = output.spinner("starting the node");
     let node = Node::start(config);
     spinner.finish_and_clear();
@@ -51,6 +64,37 @@ pub(crate) fn serve(
             Ok(())
         }
     }
+}
+
+/// Waits until the time of genesis: a chain has no block before its first. False if something ends the wait.
+fn wait_for_beginning(output: Output, config: &NodeConfig, stdin: Option<watch::Receiver<bool>>) -> CliResult<bool> {
+    // A genesis that cannot be read is reported when the node starts.
+    let Some(beginning_us) = std::fs::read(&config.genesis).ok().and_then(|bytes| beginning_us(&bytes)) else {
+        return Ok(true);
+    };
+    let left = || (Duration::from_micros(beginning_us) + BEGINNING_MARGIN).saturating_sub(now());
+    if left().is_zero() {
+        return Ok(true);
+    }
+    output.note(format!("the chain begins at {}: waiting", format_time(beginning_us / 1_000_000)));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot wait")?;
+    Ok(runtime.block_on(async {
+        let begun = async {
+            // The clock may be set meanwhile.
+            while !left().is_zero() {
+                tokio::time::sleep(left().min(BEGINNING_POLL)).await;
+            }
+        };
+        tokio::select! {
+            () = begun => true,
+            () = shutdown::signalled() => false,
+            () = shutdown::stdin_ended(stdin) => false,
+        }
+    }))
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// An error of the node with what to do about it.
