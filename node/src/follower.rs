@@ -75,6 +75,10 @@ impl StatusSource for FollowerStatus {
     fn ordered_height(&self) -> Option<Height> {
         None
     }
+
+    fn behind(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Why an upstream is left for the next one.

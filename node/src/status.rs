@@ -13,6 +13,9 @@ pub(crate) trait StatusSource: Send + Sync {
 
     /// Last block that is ordered; it may not be executed or certified yet.
     fn ordered_height(&self) -> Option<Height>;
+
+    /// Why the node cannot judge transactions now, if it cannot: it does not know the present state.
+    fn behind(&self) -> Option<String>;
 }
 
 /// The status of a node; it has a source once the node takes part.
@@ -39,6 +42,11 @@ impl Status {
     /// Everything.
     pub(crate) fn json(&self) -> Value {
         self.0.read().as_ref().map_or_else(|| json!({ "role": "starting" }), |source| source.json())
+    }
+
+    /// Why the node cannot judge transactions now, if it cannot.
+    pub(crate) fn behind(&self) -> Option<String> {
+        self.0.read().as_ref().and_then(|source| source.behind())
     }
 
     /// Last ordered block, at least the last certified one.

@@ -238,6 +238,13 @@ impl StatusSource for ValidatorStatus {
     fn ordered_height(&self) -> Option<Height> {
         Some(self.engine.status().ordered)
     }
+
+    fn behind(&self) -> Option<String> {
+        match self.engine.status().role {
+            Role::Syncing(reason) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// Looks after consensus: wakes it when transactions arrive, ends the node with it, and brings evidence to the chain.

@@ -134,8 +134,9 @@ impl Sender {
             let submitted = Instant::now();
             if let Err(error) = client.submit(transaction) {
                 let text = error.to_string();
-                let is_known = text.contains("SEQUENCE_NUMBER_TOO_OLD");
-                if text.contains("Invalid transaction") && !is_known {
+                // Committed already, or the validator has not seen the funding yet: it is behind.
+                let expected = ["SEQUENCE_NUMBER_TOO_OLD", "SENDING_ACCOUNT_DOES_NOT_EXIST", "INSUFFICIENT_BALANCE"];
+                if text.contains("Invalid transaction") && !expected.iter().any(|code| text.contains(code)) {
                     self.seen.lock().expect("no sender panicked").refused.push(text);
                 }
             }

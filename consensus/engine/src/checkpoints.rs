@@ -391,7 +391,7 @@ impl CheckpointPool {
                     outputs.push(PoolOutput::Halt(format!(
                         "block {height} came to different results on validators, and none has a quorum: {}\n\
                          hint: compare machines, replace those that are wrong and start them with `resign_from` = \
-                         {height}; runbook: docs/runbook.md, \"Validators disagree\"",
+                         {height}; runbook: docs/validators.md, \"No quorum for any state\"",
                         all.join(", ")
                     )));
                     self.split = None;

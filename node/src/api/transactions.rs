@@ -86,6 +86,10 @@ pub(super) async fn submit(
     body: Result<Bytes, BytesRejection>,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     let transaction = decode(&headers, &body?)?;
+    if let Some(reason) = state.status.behind() {
+        let message = format!("the node is synchronising ({reason}); submit to another one, or in a moment");
+        return Err(ApiError::unavailable(message));
+    }
     blocking(move || {
         state.chain.submit(transaction.clone())?;
         if let Some(forwarder) = &state.forwarder

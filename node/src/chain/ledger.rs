@@ -5,7 +5,7 @@ use noema_consensus::{Halt, Ledger, NextEpoch, SnapshotChunk, SyncBlock, SyncErr
 use noema_state::{SnapshotWriter, StateDbError};
 use noema_store::Batch;
 use noema_types::{
-    BlockCommit, CertifiedBlock, CertifiedCheckpoint, Hash, Height, SnapshotChunk as StateChunk, SnapshotHeader, decode,
+    BlockCommit, CertifiedBlock, CertifiedCheckpoint, Epoch, EpochChange, Hash, Height, SnapshotChunk as StateChunk, SnapshotHeader, decode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,10 @@ impl Ledger for Chain {
             ) => Ok(None),
             Err(error) => Err(halt(error)),
         }
+    }
+
+    fn epoch_change(&self, epoch: Epoch) -> Result<Option<EpochChange>, Halt> {
+        self.db().epoch_change(epoch).map_err(halt)
     }
 
     fn append(&self, block: &SyncBlock) -> Result<Option<NextEpoch>, SyncError> {
