@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use noema_consensus::{Ledger, NextEpoch, SnapshotChunk, SyncBlock, SyncError};
 use noema_crypto::verify_certified;
 use noema_types::{
-    CertifiedBlock, CertifiedCheckpoint, Committee, EpochChange, Hash, Height, SignedTransaction, TimestampMs,
-    decode,
+    CertifiedBlock, CertifiedCheckpoint, Committee, EpochChange, Hash, Height, SignedTransaction, TimestampMs, decode,
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -228,7 +227,9 @@ impl Run {
             let change: EpochChange = self.get(url, &format!("/noema/epochs/{}", committee.epoch()))?;
             self.check(&committee, &change.certified, change.certified.data().height)?;
             if change.certified.data().next_committee != Some(change.committee.hash()) {
-                return Err(UpstreamError::Failed("an epoch change names another committee than it carries".to_owned()));
+                return Err(UpstreamError::Failed(
+                    "an epoch change names another committee than it carries".to_owned(),
+                ));
             }
             if change.certified.data().height == height {
                 changes.push(change);
@@ -256,8 +257,7 @@ impl Run {
 
     fn get<T: DeserializeOwned>(&self, url: &str, path: &str) -> Result<T, UpstreamError> {
         let failed = |reason: String| UpstreamError::Failed(format!("{path}: {reason}"));
-        let mut response =
-            self.agent.get(format!("{url}{path}")).call().map_err(|error| failed(error.to_string()))?;
+        let mut response = self.agent.get(format!("{url}{path}")).call().map_err(|error| failed(error.to_string()))?;
         match response.status().as_u16() {
             200 => {}
             404 => return Err(UpstreamError::Missing),

@@ -7,9 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use noema_consensus::{
-    Application, Engine, EngineConfig, EngineHandle, Ledger, Role, SegmentLog, ValidatorKeys,
-};
+use noema_consensus::{Application, Engine, EngineConfig, EngineHandle, Ledger, Role, SegmentLog, ValidatorKeys};
 use noema_crypto::{Ed25519KeyPair, read_bls_key_file, read_key_file};
 use noema_dag::Evidence;
 use noema_network::{Channel, Limits, Network, NetworkConfig, Peer, SendError, Transport};
@@ -54,11 +52,7 @@ pub fn init_validator(config: &NodeConfig) -> Result<(), NodeError> {
 
 impl Validator {
     /// Connects and joins consensus.
-    pub(crate) fn start(
-        chain: &Arc<Chain>,
-        config: &ValidatorNodeConfig,
-        status: &Status,
-    ) -> Result<Self, NodeError> {
+    pub(crate) fn start(chain: &Arc<Chain>, config: &ValidatorNodeConfig, status: &Status) -> Result<Self, NodeError> {
         let network_key = read_key_file(&config.network_key)?;
         let keys = validator_keys(config)?;
         let operator = config.operator_key.as_deref().map(read_key_file).transpose()?;
@@ -75,8 +69,8 @@ impl Validator {
             peers: Vec::new(),
             limits: Limits::default(),
         };
-        let (network, events) = Network::start(network, runtime.handle())
-            .map_err(|error| NodeError::Consensus(error.to_string()))?;
+        let (network, events) =
+            Network::start(network, runtime.handle()).map_err(|error| NodeError::Consensus(error.to_string()))?;
         network.register(chain.registry()).map_err(|error| NodeError::System(error.to_string()))?;
         let network = Arc::new(network);
         let routes = Routes {
@@ -99,7 +93,12 @@ impl Validator {
         )
         .map_err(|error| NodeError::Consensus(error.to_string()))?;
         let engine = Arc::new(engine);
-        status.set(Box::new(ValidatorStatus { chain: Arc::clone(chain), engine: Arc::clone(&engine), network, own: config.account }));
+        status.set(Box::new(ValidatorStatus {
+            chain: Arc::clone(chain),
+            engine: Arc::clone(&engine),
+            network,
+            own: config.account,
+        }));
         let (waker, mut arrivals) = (Arc::downgrade(&engine), chain.arrivals());
         runtime.spawn(async move {
             while arrivals.changed().await.is_ok() {

@@ -4,6 +4,7 @@
 /// A fault, named after what goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "mutants"), allow(dead_code, reason = "planted only with the feature"))]
+#[cfg_attr(not(feature = "mutants"), allow(unreachable_pub, reason = "public with the feature"))]
 pub enum Mutant {
     /// An undecided slot does not stop the ones behind it.
     JumpOverUndecided,

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use noema_consensus::Ledger;
-use noema_types::{Epoch, Height, ValueProof, StateKey};
+use noema_types::{Epoch, Height, StateKey, ValueProof};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

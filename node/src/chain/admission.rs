@@ -7,8 +7,8 @@ use noema_mempool::{Rejection, SignatureVerifier, UnixSeconds, verify};
 use noema_types::SignedTransaction;
 use parking_lot::Mutex;
 
-use super::submit::PoolView;
 use super::Chain;
+use super::submit::PoolView;
 use crate::NodeError;
 use crate::api::{ApiError, ApiResult};
 
@@ -82,10 +82,8 @@ fn admit_all(chain: &Chain, transactions: Vec<SignedTransaction>) -> Vec<Result<
     // The lock first: a block certified in between would leave the pool behind the accounts.
     let mut mempool = chain.mempool.lock();
     let view = chain.db().latest_view();
-    let results: Vec<Result<(), Rejection>> = verdicts
-        .into_iter()
-        .map(|verdict| mempool.admit(verdict?, now, &PoolView(&view)).map(drop))
-        .collect();
+    let results: Vec<Result<(), Rejection>> =
+        verdicts.into_iter().map(|verdict| mempool.admit(verdict?, now, &PoolView(&view)).map(drop)).collect();
     drop(mempool);
     for result in &results {
         let label = if result.is_ok() { "admitted" } else { "rejected" };

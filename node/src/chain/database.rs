@@ -90,7 +90,8 @@ impl Database {
 }
 
 fn open_store(path: &Path) -> Result<Arc<dyn Store>, NodeError> {
-    let store = RocksStore::open(path, COLUMNS, RocksOptions::default()).map_err(|error| database_error(path, &error))?;
+    let store =
+        RocksStore::open(path, COLUMNS, RocksOptions::default()).map_err(|error| database_error(path, &error))?;
     Ok(Arc::new(store))
 }
 

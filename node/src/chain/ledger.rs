@@ -5,7 +5,8 @@ use noema_consensus::{Halt, Ledger, NextEpoch, SnapshotChunk, SyncBlock, SyncErr
 use noema_state::{SnapshotWriter, StateDbError};
 use noema_store::Batch;
 use noema_types::{
-    BlockCommit, CertifiedBlock, CertifiedCheckpoint, Epoch, EpochChange, Hash, Height, SnapshotChunk as StateChunk, SnapshotHeader, decode,
+    BlockCommit, CertifiedBlock, CertifiedCheckpoint, Epoch, EpochChange, Hash, Height, SnapshotChunk as StateChunk,
+    SnapshotHeader, decode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ pub(super) struct Restore {
 
 /// A part of a snapshot as it travels.
 #[derive(Debug, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and a box would change nothing on the wire")]
 enum Part {
     /// What it is of.
     Header(SnapshotHeader),
@@ -83,9 +85,9 @@ impl Ledger for Chain {
             Ok(CertifiedBlock::V1 { block, certified, next_committee }) => {
                 Ok(Some(SyncBlock { certified, next_committee, content: encode(&block) }))
             }
-            Err(
-                StateDbError::HeightAhead { .. } | StateDbError::Pruned { .. } | StateDbError::NoCheckpoint { .. },
-            ) => Ok(None),
+            Err(StateDbError::HeightAhead { .. } | StateDbError::Pruned { .. } | StateDbError::NoCheckpoint { .. }) => {
+                Ok(None)
+            }
             Err(error) => Err(halt(error)),
         }
     }

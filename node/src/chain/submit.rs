@@ -8,7 +8,9 @@ use noema_executor::{
 };
 use noema_mempool::{AccountState, LedgerView, Rejection, UnixSeconds};
 use noema_state::DbView;
-use noema_types::{Address, EntryFunction, Event, Gas, Hash, Round, SignedTransaction, Transaction, TransactionInfo, TypeTag};
+use noema_types::{
+    Address, EntryFunction, Event, Gas, Hash, Round, SignedTransaction, Transaction, TransactionInfo, TypeTag,
+};
 
 use super::{Chain, Found};
 use crate::api::{ApiError, ApiResult, CommittedTransaction};
