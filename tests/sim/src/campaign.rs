@@ -43,13 +43,14 @@ fn text_of(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Runs the scenarios of `seeds` seeds from `start` on, on `threads` threads. `prepare` runs first on each thread;
-/// `progress` is told how many are done.
+/// `progress` is told how
+/// many are done, and of each failing seed.
 pub fn campaign(
     start: u64,
     seeds: u64,
     threads: usize,
     prepare: impl Fn() + Sync,
-    progress: impl Fn(u64) + Sync,
+    progress: impl Fn(u64, Option<(u64, &Violation)>) + Sync,
 ) -> Report {
     let next = AtomicU64::new(0);
     let report = Mutex::new(Report::default());
@@ -67,13 +68,13 @@ pub fn campaign(
                     let mut report = report.lock().expect("no worker panics with the lock");
                     report.seeds += 1;
                     report.coverage.merge(&outcome.coverage);
+                    progress(report.seeds, outcome.violation.as_ref().map(|violation| (seed, violation)));
                     if let Some(violation) = outcome.violation {
                         report.failures.push((seed, violation));
                         if report.failures.len() >= FAILURES_MAX {
                             next.store(seeds, Ordering::Relaxed);
                         }
                     }
-                    progress(report.seeds);
                 }
             });
         }

@@ -39,14 +39,12 @@ impl Latency {
 
     /// Each pair somewhere between two delays.
     pub fn random(nodes: usize, low: Micros, high: Micros, dice: &mut Dice) -> Self {
-        let mut delays = vec![vec![0; nodes]; nodes];
+        let mut half: Vec<Vec<Micros>> = Vec::new();
         for from in 0..nodes {
-            for to in 0..from {
-                let delay = dice.between(low, high);
-                delays[from][to] = delay;
-                delays[to][from] = delay;
-            }
+            half.push((0..from).map(|_| dice.between(low, high)).collect());
         }
+        let one_way = |from: usize, to: usize| if from == to { 0 } else { half[from.max(to)][from.min(to)] };
+        let delays = (0..nodes).map(|from| (0..nodes).map(|to| one_way(from, to)).collect()).collect();
         Self { delays }
     }
 

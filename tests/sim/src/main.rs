@@ -4,10 +4,10 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use noema_sim::Scenario;
 use noema_sim::args::{Command, USAGE, parse};
 use noema_sim::campaign::{campaign, explain, run_caught, threads};
 use noema_sim::measure::measure;
+use noema_sim::{Scenario, Violation};
 
 /// The check says no.
 const FAILED: u8 = 1;
@@ -35,7 +35,10 @@ fn run_campaign(start: Option<u64>, seeds: u64, wanted: Option<usize>) -> std::i
     let start = start.unwrap_or(now * 1_000_000);
     writeln!(stderr(), "seeds {start} to {}", start.wrapping_add(seeds.saturating_sub(1)))?;
     let step = if stderr().is_terminal() { 20 } else { (seeds / 10).max(1) };
-    let progress = |done: u64| {
+    let progress = |done: u64, failed: Option<(u64, &Violation)>| {
+        if let Some((seed, violation)) = failed {
+            let _ = writeln!(stderr(), "seed {seed}: {violation}");
+        }
         if done.is_multiple_of(step) {
             let _ = if stderr().is_terminal() {
                 write!(stderr(), "\r{done} of {seeds}")
@@ -46,10 +49,6 @@ fn run_campaign(start: Option<u64>, seeds: u64, wanted: Option<usize>) -> std::i
     };
     let report = campaign(start, seeds, wanted.unwrap_or_else(threads), || (), progress);
     writeln!(stdout(), "{}", report.coverage)?;
-    for (seed, violation) in &report.failures {
-        writeln!(stderr(), "seed {seed}: {violation}")?;
-    }
-    stderr().flush()?;
     for (seed, _) in report.failures.iter().take(EXPLAINED) {
         writeln!(stderr(), "\n{}", explain(*seed))?;
     }

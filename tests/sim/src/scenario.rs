@@ -169,7 +169,7 @@ impl Scenario {
         let committees = committees(nodes, &mut dice);
         let mut suspects = Suspects::new(&committees);
         let byzantine = byzantine(nodes, &mut suspects, &mut dice);
-        let active = unit * dice.between(25, 70);
+        let active = unit * dice.between(20, 50);
         let faults = faults(nodes, active, unit, &mut suspects, &byzantine, &mut dice);
         let epoch_ms = (committees.len() > 1 || dice.chance(150)).then(|| unit * dice.between(15, 40) / 1_000);
         let clocks = clocks(nodes, unit, &mut dice);
@@ -288,7 +288,7 @@ fn committee_size(dice: &mut Dice) -> u16 {
         8..=54 => 4,
         55..=74 => dice.between(5, 6),
         75..=89 => 7,
-        90..=97 => dice.between(8, 10),
+        90..=98 => dice.between(8, 10),
         _ => dice.between(11, 20),
     };
     u16::try_from(size).expect("small")

@@ -22,6 +22,7 @@ use crate::{Micros, NodeId, START_MS};
 
 /// What travels between validators.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "always behind one pointer")]
 pub(crate) enum Envelope {
     /// Of the core of an epoch.
     Dag { epoch: Epoch, message: Message },
@@ -151,7 +152,10 @@ impl<'a> World<'a> {
     fn new(scenario: &'a Scenario, events: usize) -> Self {
         let mut dice = Dice::new(scenario.seed.wrapping_add(0x9e37_79b9_7f4a_7c15));
         let transactions = transactions(&scenario.load, &mut dice);
-        let honest = |node: NodeId| Seat::Honest(Box::new(Validator::new(node, scenario.clocks[usize::from(node)])));
+        let honest = |node: NodeId| {
+            let clock = scenario.clocks[usize::from(node)];
+            Seat::Honest(Box::new(Validator::new(node, clock, scenario.stabilisation)))
+        };
         let seat = |node: NodeId| match scenario.byzantine.get(&node) {
             None | Some(Behaviour::Slow) => honest(node),
             Some(behaviour) => Seat::Byzantine(behaviour.adversary(node, scenario)),

@@ -52,13 +52,9 @@ impl Adversary for Equivocator {
 
     fn receive(&mut self, evil: &mut Evil<'_>, from: NodeId, envelope: &Envelope) {
         for face in 0..2 {
-            let accepted = {
-                let this = &*self;
-                let blocks = match envelope {
-                    Envelope::Dag { message: Message::Block(block), .. } => this.accepts(face, block),
-                    _ => !this.two_sided,
-                };
-                blocks
+            let accepted = match envelope {
+                Envelope::Dag { message: Message::Block(block), .. } => self.accepts(face, block),
+                _ => !self.two_sided,
             };
             if accepted {
                 self.faces[face].learn(envelope, |_| true);

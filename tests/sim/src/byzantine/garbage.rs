@@ -100,7 +100,7 @@ impl Garbage {
     }
 }
 
-fn break_rule(evil: &mut Evil<'_>, header: &mut BlockHeader, inline: &mut Vec<Batch>) {
+fn break_rule(evil: &mut Evil<'_>, header: &mut BlockHeader, inline: &mut [Batch]) {
     match evil.dice.below(17) {
         0 => header.chain = Hash::ZERO,
         1 => header.epoch = Epoch(header.epoch.0 + 1),
