@@ -1,6 +1,7 @@
 //! Real validators, each a process of its own: faults, epochs, divergence, full disks, full nodes.
 //!
 //! `make campaign` runs the same faults for minutes.
+#![allow(clippy::print_stdout, reason = "a test that fails shows its seed and what it saw")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

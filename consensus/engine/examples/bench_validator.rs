@@ -152,7 +152,8 @@ impl Ledger for Null {
     fn tip(&self) -> Result<Tip, Halt> {
         let certified = self.state.lock().tip.clone();
         let height = certified.as_ref().map_or(Height(0), |tip| tip.data().height);
-        Ok(Tip { chain: CHAIN, height, certified, epoch: self.epoch.clone() })
+        let timestamp = TimestampMs(0);
+        Ok(Tip { chain: CHAIN, height, timestamp, certified, epoch: self.epoch.clone() })
     }
 
     fn block(&self, _height: Height) -> Result<Option<SyncBlock>, Halt> {

@@ -73,6 +73,8 @@ pub struct Tip {
     pub chain: Hash,
     /// Last certified block; 0 is genesis, which needs no certificate.
     pub height: Height,
+    /// Its time, in full milliseconds that are not before it.
+    pub timestamp: TimestampMs,
     /// Its checkpoint, except for genesis.
     pub certified: Option<CertifiedCheckpoint>,
     /// The epoch that is running after it.

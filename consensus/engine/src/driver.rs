@@ -862,15 +862,15 @@ impl Driver {
 }
 
 impl Base {
-    /// The start of a chain.
-    pub(crate) fn genesis(chain: Hash, committee: &Committee) -> Self {
+    /// The start of a chain, whose first commit comes after the time of genesis.
+    pub(crate) fn genesis(chain: Hash, committee: &Committee, time: TimestampMs) -> Self {
         let state = ConsensusState::epoch_start(
             chain,
             committee.epoch(),
             chain,
             noema_types::CommitIndex(0),
             noema_dag::CommitDigest(chain),
-            TimestampMs(0),
+            time,
             committee.size(),
         );
         Self { height: Height(0), certified: None, state }

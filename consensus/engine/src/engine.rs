@@ -349,7 +349,7 @@ fn begin(config: &EngineConfig, records: Vec<LogRecord>, tip: &Tip) -> Result<Be
         signed.split_off(&from);
     }
     let base = base.or_else(|| match &tip.certified {
-        None => Some(Base::genesis(config.chain, committee)),
+        None => Some(Base::genesis(config.chain, committee, tip.timestamp)),
         Some(certified) if certified.data().next_committee.is_some() => {
             Some(Base::after_epoch(config.chain, committee, certified.clone()))
         }

@@ -410,7 +410,7 @@ impl Synchroniser {
         let tip = self.ledger.tip()?;
         let committee = &tip.epoch.committee;
         let Some(certified) = &base.certified else {
-            return Ok(tip.height == Height(0) && *base == Base::genesis(self.chain, committee));
+            return Ok(tip.height == Height(0) && *base == Base::genesis(self.chain, committee, tip.timestamp));
         };
         if certified.data().height != base.height || base.height > tip.height {
             return Ok(false);
@@ -532,7 +532,13 @@ impl Synchroniser {
         match self.ledger.append(&block) {
             Ok(next) => {
                 let epoch = next.unwrap_or_else(|| tip.epoch.clone());
-                Ok(Ok(Tip { chain: tip.chain, height: data.height, certified: Some(block.certified), epoch }))
+                Ok(Ok(Tip {
+                    chain: tip.chain,
+                    height: data.height,
+                    timestamp: data.timestamp,
+                    certified: Some(block.certified),
+                    epoch,
+                }))
             }
             Err(SyncError::Bad(reason)) => Ok(Err(reason)),
             Err(SyncError::Halt(halt)) => Err(halt),

@@ -6,7 +6,7 @@ use noema_state::{SnapshotWriter, StateDbError};
 use noema_store::Batch;
 use noema_types::{
     BlockCommit, CertifiedBlock, CertifiedCheckpoint, Epoch, EpochChange, Hash, Height, SnapshotChunk as StateChunk,
-    SnapshotHeader, decode,
+    SnapshotHeader, TimestampMs, decode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +75,7 @@ impl Ledger for Chain {
         Ok(Tip {
             chain: self.id(),
             height: latest.info.height,
+            timestamp: TimestampMs(latest.info.timestamp_us.div_ceil(1_000)),
             certified: db.latest_checkpoint().map_err(halt)?,
             epoch: crate::genesis::next_epoch(&db.latest_view()).map_err(halt)?,
         })

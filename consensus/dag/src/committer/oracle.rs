@@ -291,7 +291,7 @@ impl World {
         loss: u64,
     ) -> Option<BlockRef> {
         let (round, author, _) = place;
-        let mut pick =
+        let pick =
             |blocks: &[BlockRef], dice: &mut Dice| blocks[usize::try_from(dice.roll(blocks.len() as u64)).unwrap()];
         let own = pick(&last[&author], dice);
         let mut others: BTreeMap<Author, BlockRef> = BTreeMap::new();

@@ -296,7 +296,8 @@ impl Ledger for Toy {
     fn tip(&self) -> Result<Tip, Halt> {
         let book = self.book.lock();
         let height = book.tip.as_ref().map_or(Height(0), |tip| tip.data().height);
-        Ok(Tip { chain: CHAIN, height, certified: book.tip.clone(), epoch: book.epoch.clone() })
+        let timestamp = TimestampMs(0);
+        Ok(Tip { chain: CHAIN, height, timestamp, certified: book.tip.clone(), epoch: book.epoch.clone() })
     }
 
     fn block(&self, height: Height) -> Result<Option<SyncBlock>, Halt> {
