@@ -161,6 +161,7 @@ impl Puppet {
                 ancestors.push(*block);
             }
         }
+        leave_one_out(evil, &place.setup, before, &mut ancestors);
         let mut batches = Vec::new();
         if !content.transactions.is_empty() {
             batches.push(Batch {
@@ -230,6 +231,19 @@ impl Puppet {
     /// Blocks that it knows.
     pub(crate) fn known(&self) -> &BTreeMap<BlockRef, Block> {
         &self.blocks
+    }
+}
+
+/// Now and then votes against somebody whose block it has, as far as a quorum allows.
+fn leave_one_out(evil: &mut Evil<'_>, setup: &EpochSetup, before: Round, ancestors: &mut Vec<BlockRef>) {
+    if ancestors.len() < 2 || !evil.dice.chance(400) {
+        return;
+    }
+    let victim = 1 + evil.dice.index(ancestors.len() - 1);
+    let voting = ancestors.iter().enumerate().filter(|(place, block)| *place != victim && block.round == before);
+    let stake: u64 = voting.map(|(_, block)| setup.committee.stake(block.author).0).sum();
+    if stake >= setup.committee.quorum().0 {
+        ancestors.remove(victim);
     }
 }
 
