@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use noema_crypto::{BlsKeyPair, Ed25519KeyPair, write_bls_key_file, write_key_file};
@@ -85,20 +87,25 @@ pub struct Network {
     relays: BTreeMap<(usize, usize), Relay>,
 }
 
+/// Ports that tests listen on.
+const LISTEN_PORTS: Range<u16> = 10_000..32_000;
+static NEXT_PORTS: AtomicU32 = AtomicU32::new(0);
+
 /// The first of so many ports in a row that nobody listens on.
 ///
 /// # Panics
 /// If there are none.
 #[must_use]
 pub fn free_ports(count: u16) -> u16 {
-    for _ in 0..200 {
-        let probe = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = probe.local_addr().expect("a bound socket has an address").port();
-        let Some(end) = port.checked_add(count) else { continue };
-        let others: Vec<_> =
-            (port + 1..end).filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()).collect();
-        if others.len() == usize::from(count - 1) {
-            return port;
+    // Below the ports that the system hands out for connections, from a place of this process's own.
+    let span = LISTEN_PORTS.end - LISTEN_PORTS.start - count;
+    for _ in 0..500 {
+        let step = NEXT_PORTS.fetch_add(1, Ordering::Relaxed).wrapping_mul(131);
+        let place = std::process::id().wrapping_mul(613).wrapping_add(step) % u32::from(span);
+        let first = LISTEN_PORTS.start + u16::try_from(place).expect("a place in the span");
+        let bound = (first..first + count).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
+        if bound.collect::<Result<Vec<_>, _>>().is_ok() {
+            return first;
         }
     }
     panic!("no {count} free ports in a row");

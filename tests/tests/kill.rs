@@ -47,6 +47,22 @@ fn ledger(client: &Client) -> (BTreeMap<u64, String>, u64, String) {
     (hashes, version, info["state_root"].as_str().expect("a root").to_owned())
 }
 
+/// Waits until what was ordered before a kill is executed and certified again. What was only admitted is lost with the
+/// mempool: senders go on from the chain.
+fn settle(net: &Localnet, senders: &mut [Sender]) {
+    let client = net.client();
+    loop {
+        let before: Vec<u64> = senders.iter().map(|sender| sender.next).collect();
+        for sender in senders.iter_mut() {
+            sender.next = client.sequence_number(address_of(&sender.key)).expect("an account");
+        }
+        if senders.iter().map(|sender| sender.next).eq(before) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}
+
 #[test]
 fn twenty_kills_lose_nothing_and_repeat_nothing() {
     let mut net = Localnet::start(&[]);
@@ -103,10 +119,7 @@ fn twenty_kills_lose_nothing_and_repeat_nothing() {
         }
         let height = before.0.len();
         assert!(height > 0);
-        // What was only admitted is lost with the mempool: senders go on from the chain.
-        for sender in &mut senders {
-            sender.next = net.client().sequence_number(address_of(&sender.key)).expect("an account");
-        }
+        settle(&net, &mut senders);
     }
     let (hashes, ..) = ledger(&net.client());
     let distinct: std::collections::BTreeSet<_> = hashes.values().collect();

@@ -346,7 +346,7 @@ async fn blocks_are_fast_under_a_full_load_of_batches() {
         assert!(number < 50);
     }
     delays.sort();
-    assert!(batches >= 50, "bulk flowed: {batches}");
+    assert!(batches >= 10, "bulk flowed: {batches}");
     assert!(delays[25] < Duration::from_millis(250), "half of the blocks within {:?}", delays[25]);
 }
 
