@@ -63,15 +63,15 @@ bench: build weights ## Measures the Move VM and inference, side by side with ya
 MINUTES ?= 10
 .PHONY: campaign
 campaign: deps ## Kills, cuts off and wipes real validators under load (MINUTES=10)
-	$(CARGO) build --locked -p noema -p noema-tests --bins
+	$(CARGO) build --locked --workspace --bins
 	$(CARGO_TARGET_DIR)/debug/campaign --minutes $(MINUTES)
 
 .PHONY: bench-consensus
 bench-consensus: deps ## Measures consensus alone: throughput and latency of four validators
-	$(CARGO) build --locked -p noema-consensus --example bench_validator
+	$(CARGO) build --locked --workspace --example bench_validator
 	@./tests/scripts/bench-consensus.sh $(CARGO_TARGET_DIR)/debug/examples/bench_validator
 
 .PHONY: bench-network
 bench-network: build weights ## Measures commit latency of four validators with and without inference
-	$(CARGO) build --locked -p noema-tests --bins
+	$(CARGO) build --locked --workspace --bins
 	@./tests/scripts/bench-network.sh $(NOEMA) $(CARGO_TARGET_DIR)/debug/bench_network
