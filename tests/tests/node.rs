@@ -220,14 +220,15 @@ fn damaged_models_do_not_start_a_node() {
     let path = file.to_str().expect("a plain path");
     let dir = folder.path().join("net");
     let dir = dir.to_str().expect("a plain path");
+    let port = noema_tests::network::free_ports(8).to_string();
     for damaged in [&whole[..whole.len() / 2], &whole[..4], b"GGUF or something"] {
         std::fs::write(&file, damaged).expect("a file");
-        let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", "39117", "--model", path], 2);
+        let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", &port, "--model", path], 2);
         assert!(said.contains("hint:") && said.contains("tiny.noema"), "{said}");
     }
-    let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", "39117", "--model", "absent"], 2);
+    let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", &port, "--model", "absent"], 2);
     assert!(said.contains("there is no model `absent`"), "{said}");
-    let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", "39117", "--kernel", "abacus"], 2);
+    let said = run_fails(folder.path(), &["localnet", "--dir", dir, "--port", &port, "--kernel", "abacus"], 2);
     assert!(said.contains("abacus"), "{said}");
 }
 
