@@ -306,6 +306,9 @@ impl Core {
         let inline = self.payload_batches(round, transactions);
         let mut batches = self.named_batches(round);
         batches.extend(inline.iter().map(Batch::reference));
+        // A batch that came back from the log twice is named once: a block that repeats one is invalid.
+        let mut named = BTreeSet::new();
+        batches.retain(|batch| named.insert(batch.digest));
         for batch in &inline {
             let reference = batch.reference();
             self.insert_batch(reference, Arc::new(batch.clone()));

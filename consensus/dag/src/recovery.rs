@@ -147,7 +147,8 @@ impl Core {
     fn resume(&mut self, named: &[BlockRef]) {
         self.amnesia = None;
         let highest = named.iter().map(|block| block.round).max().unwrap_or_default();
-        let fresh = highest.0 <= 1 && named.iter().all(|block| block.author != self.config.own);
+        // Whoever was past round 1 before has seen a quorum of round 1, and so would those asked.
+        let fresh = highest.0 == 0;
         let resumed = if fresh { Round(1) } else { Round(highest.0.saturating_add(2)) };
         self.own.forgotten_below = resumed;
         self.own.floor = self.own.floor.max(Round(resumed.0 - 1));
