@@ -296,6 +296,9 @@ impl Mempool {
         assert_eq!(self.by_expiry.len(), entries().count());
         assert_eq!(self.bytes, entries().map(|(.., entry)| entry.transaction.bytes().len()).sum::<usize>());
         assert_eq!(self.proposed, entries().filter(|(.., entry)| entry.proposed).count());
+        let waiting = entries().filter(|(.., entry)| !entry.proposed);
+        let waiting: usize = waiting.map(|(.., entry)| entry.transaction.bytes().len()).sum();
+        assert_eq!(self.ready_bytes(), if self.heads.is_empty() { 0 } else { waiting });
         let heads: BTreeSet<Place> = self.senders.iter().filter_map(|(a, s)| s.head(*a)).collect();
         assert_eq!(self.heads, heads);
         for sender in self.senders.values() {

@@ -331,7 +331,8 @@ async fn blocks_are_fast_under_a_full_load_of_batches() {
     let batch = Bytes::from(vec![1; 512 * 1024]);
     let began = Instant::now();
     let (mut delays, mut batches) = (Vec::new(), 0);
-    for number in 0..50u64 {
+    // As many blocks as it takes for bulk to flow beside them.
+    while delays.len() < 50 || (batches < 50 && delays.len() < 2_000) {
         while a.network.send(&key(2), Channel::Batches, batch.clone()).is_ok() {}
         send(&a, 2, Channel::Blocks, Bytes::from((began.elapsed().as_nanos() as u64).to_be_bytes().to_vec())).await;
         loop {
@@ -343,11 +344,11 @@ async fn blocks_are_fast_under_a_full_load_of_batches() {
             }
             batches += 1;
         }
-        assert!(number < 50);
     }
     delays.sort();
-    assert!(batches >= 10, "bulk flowed: {batches}");
-    assert!(delays[25] < Duration::from_millis(250), "half of the blocks within {:?}", delays[25]);
+    assert!(batches >= 50, "bulk flowed: {batches}");
+    let median = delays[delays.len() / 2];
+    assert!(median < Duration::from_millis(250), "half of the blocks within {median:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
