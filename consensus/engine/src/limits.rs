@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 /// A segment of the log is closed at this size.
-pub const SEGMENT_BYTES: u64 = 64 * 1024 * 1024;
+pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+/// A segment's file grows by this much at a time.
+pub(crate) const LOG_GROWTH_BYTES: u64 = 1024 * 1024;
+/// Files of forgotten segments that are kept to be written over, at most.
+pub(crate) const SPARE_SEGMENTS_MAX: usize = 16;
+/// Files are made longer than what they hold only where they take up less than this part of the free space.
+pub(crate) const SPARE_FREE_SHARE: u64 = 16;
 /// Bytes of one record, at most: the largest consensus state and every message fit.
 pub const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records are written to the file once this many bytes wait.

@@ -8,6 +8,7 @@
 
 mod memory;
 mod segments;
+mod spares;
 
 use std::fmt;
 use std::io;

@@ -10,15 +10,20 @@
 //! off, unless a later record proves that it was durable; then it is damage, and an error.
 //!
 //! A segment is begun only after the one before is durable, so that only the last can be torn.
+//!
+//! A segment's file is longer than what it holds, by zeros or by what a forgotten segment held: most syncs then change no
+//! metadata. What is behind the last record of the open segment means nothing; it is cut off when the segment is closed,
+//! and when a log is opened.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use noema_types::{Hash, decode};
 
+use super::spares::{self, Spares};
 use super::{Floor, Log, LogError, LogRecord, Reach};
-use crate::limits::{LOG_BUFFER_BYTES, RECORD_BYTES_MAX, SEGMENT_BYTES};
+use crate::limits::{LOG_BUFFER_BYTES, LOG_GROWTH_BYTES, RECORD_BYTES_MAX, SEGMENT_BYTES};
 
 const SEGMENT_MAGIC: &[u8; 8] = b"NOEMALOG";
 const RECORD_MAGIC: &[u8; 4] = b"\xA7rec";
@@ -31,16 +36,19 @@ const RECORD_HEADER: usize = 24;
 pub struct SegmentLog {
     dir: PathBuf,
     chain: Hash,
-    segment_bytes: u64,
     _lock: File,
     /// Closed segments, oldest first.
     closed: Vec<Segment>,
     open: Segment,
     file: File,
+    /// Of the file.
+    length: u64,
     /// Appended and not handed to the file yet.
     buffer: Vec<u8>,
     /// Bytes of the open segment that are durable.
     durable: u64,
+    /// Files for later segments.
+    spares: Spares,
 }
 
 #[derive(Debug, Clone)]
@@ -61,7 +69,7 @@ impl SegmentLog {
         if !sequences(dir)?.is_empty() {
             return Err(LogError::Exists { dir: dir.to_owned() });
         }
-        let mut log = Self::begin(dir, chain, SEGMENT_BYTES, lock)?;
+        let mut log = Self::begin(dir, chain, Spares::new(dir, SEGMENT_BYTES)?, lock)?;
         log.append(&LogRecord::Created { chain, lost: false })?;
         log.sync()
     }
@@ -80,6 +88,7 @@ impl SegmentLog {
     /// [`LogError`].
     pub fn open_sized(dir: &Path, chain: Hash, segment_bytes: u64) -> Result<Self, LogError> {
         let lock = lock(dir)?;
+        let spares = Spares::new(dir, segment_bytes)?;
         let mut sequences = sequences(dir)?;
         if let Some(last) = sequences.last().copied() {
             let file = path(dir, last);
@@ -91,7 +100,7 @@ impl SegmentLog {
             }
         }
         let Some(last) = sequences.last().copied() else {
-            let mut log = Self::begin(dir, chain, segment_bytes, lock)?;
+            let mut log = Self::begin(dir, chain, spares, lock)?;
             log.append(&LogRecord::Created { chain, lost: true })?;
             log.sync()?;
             return Ok(log);
@@ -110,29 +119,45 @@ impl SegmentLog {
                     let reason = "a record that was durable cannot be read".to_owned();
                     return Err(LogError::Damaged { path: path(dir, sequence), offset: scan.end, reason });
                 }
-                cut(&path(dir, sequence), scan.end, scan.size)?;
+                cut(&path(dir, sequence), scan.end, torn.bytes)?;
             }
             segments.push(Segment { sequence, bytes: scan.end, reach });
         }
         let open = segments.pop().expect("at least the last");
         let name = path(dir, open.sequence);
-        let file = OpenOptions::new().append(true).open(&name).map_err(io_error("open", &name))?;
+        let mut file = OpenOptions::new().write(true).open(&name).map_err(io_error("open", &name))?;
+        file.seek(SeekFrom::End(0)).map_err(io_error("open", &name))?;
         // What an ended process left in the system's cache counts as durable only from now on.
         file.sync_all().map_err(io_error("sync", &name))?;
-        let (closed, durable) = (segments, open.bytes);
-        let dir = dir.to_owned();
-        Ok(Self { dir, chain, segment_bytes, _lock: lock, closed, open, file, buffer: Vec::new(), durable })
+        Ok(Self::with(dir, chain, spares, lock, segments, (open, file)))
     }
 
-    fn begin(dir: &Path, chain: Hash, segment_bytes: u64, lock: File) -> Result<Self, LogError> {
-        let (open, file) = begin_segment(dir, chain, 1)?;
-        let (dir, closed, durable) = (dir.to_owned(), Vec::new(), open.bytes);
-        Ok(Self { dir, chain, segment_bytes, _lock: lock, closed, open, file, buffer: Vec::new(), durable })
+    fn begin(dir: &Path, chain: Hash, spares: Spares, lock: File) -> Result<Self, LogError> {
+        let (open, file) = begin_segment(dir, chain, 1, None)?;
+        Ok(Self::with(dir, chain, spares, lock, Vec::new(), (open, file)))
+    }
+
+    fn with(
+        dir: &Path,
+        chain: Hash,
+        spares: Spares,
+        lock: File,
+        closed: Vec<Segment>,
+        (open, file): (Segment, File),
+    ) -> Self {
+        let (dir, durable, length, buffer) = (dir.to_owned(), open.bytes, open.bytes, Vec::new());
+        Self { dir, chain, _lock: lock, closed, open, file, length, buffer, durable, spares }
     }
 
     fn flush(&mut self) -> Result<(), LogError> {
         let result = self.file.write_all(&self.buffer);
         result.map_err(|source| write_error(&self.dir, "write", self.buffer.len(), source))?;
+        if self.open.bytes > self.length {
+            let segment_bytes = self.spares.segment_bytes();
+            let longer = (self.open.bytes + LOG_GROWTH_BYTES).min(segment_bytes).max(self.open.bytes);
+            let longer = spares::extend(&mut self.file, &self.dir, self.open.bytes, longer);
+            self.length = longer.map_err(|source| write_error(&self.dir, "extend", 0, source))?;
+        }
         self.buffer.clear();
         if self.buffer.capacity() > 4 * LOG_BUFFER_BYTES {
             self.buffer.shrink_to(LOG_BUFFER_BYTES);
@@ -147,9 +172,13 @@ impl SegmentLog {
     }
 
     fn roll(&mut self) -> Result<(), LogError> {
-        self.sync()?;
-        let (open, file) = begin_segment(&self.dir, self.chain, self.open.sequence + 1)?;
+        self.flush()?;
+        let name = path(&self.dir, self.open.sequence);
+        let cut = self.file.set_len(self.open.bytes).and_then(|()| self.file.sync_all());
+        cut.map_err(io_error("close", &name))?;
+        let (open, file) = begin_segment(&self.dir, self.chain, self.open.sequence + 1, self.spares.take())?;
         self.durable = open.bytes;
+        self.length = file.metadata().map_err(io_error("look at", &path(&self.dir, open.sequence)))?.len();
         self.file = file;
         self.closed.push(std::mem::replace(&mut self.open, open));
         Ok(())
@@ -158,7 +187,7 @@ impl SegmentLog {
 
 impl Log for SegmentLog {
     fn append(&mut self, record: &LogRecord) -> Result<(), LogError> {
-        if self.open.bytes >= self.segment_bytes {
+        if self.open.bytes >= self.spares.segment_bytes() {
             self.roll()?;
         }
         let start = self.buffer.len();
@@ -212,7 +241,7 @@ impl Log for SegmentLog {
         let count = self.closed.iter().take_while(|segment| segment.reach.is_below(floor)).count();
         for segment in self.closed.drain(..count) {
             let name = path(&self.dir, segment.sequence);
-            std::fs::remove_file(&name).map_err(io_error("remove", &name))?;
+            self.spares.give(&name).map_err(io_error("remove", &name))?;
         }
         Ok(())
     }
@@ -226,12 +255,12 @@ impl Log for SegmentLog {
 struct Scan {
     /// Where the readable records end.
     end: u64,
-    /// Size of the file.
-    size: u64,
+    /// What is behind them.
     unreadable: Option<Unreadable>,
 }
 
 struct Unreadable {
+    bytes: u64,
     /// A later record says that it was durable.
     proven: bool,
 }
@@ -267,9 +296,9 @@ fn scan(dir: &Path, chain: Hash, sequence: u64, mut each: impl FnMut(LogRecord))
         offset += RECORD_HEADER + body.len();
     }
     let (end, size) = (offset as u64, bytes.len() as u64);
-    let unreadable =
-        (end < size).then(|| Unreadable { proven: durable > end || proven_later(&bytes, sequence, offset) });
-    Ok(Scan { end, size, unreadable })
+    let unreadable = (end < size)
+        .then(|| Unreadable { bytes: size - end, proven: durable > end || proven_later(&bytes, sequence, offset) });
+    Ok(Scan { end, unreadable })
 }
 
 /// The body of a sound record at an offset, and up to where the segment was durable when it was appended.
@@ -299,7 +328,8 @@ fn check(sequence: u64, offset: u64, header: &[u8], body: &[u8]) -> [u8; 8] {
     hasher.finalize().as_bytes()[..8].try_into().expect("8 of 32 bytes")
 }
 
-fn begin_segment(dir: &Path, chain: Hash, sequence: u64) -> Result<(Segment, File), LogError> {
+/// Begins a segment, in a file that has its length already if one is given.
+fn begin_segment(dir: &Path, chain: Hash, sequence: u64, spare: Option<PathBuf>) -> Result<(Segment, File), LogError> {
     let name = path(dir, sequence);
     let mut header = [0; SEGMENT_HEADER];
     header[..8].copy_from_slice(SEGMENT_MAGIC);
@@ -309,18 +339,24 @@ fn begin_segment(dir: &Path, chain: Hash, sequence: u64) -> Result<(Segment, Fil
     let check = check(sequence, 0, &header[..56], &[]);
     header[56..64].copy_from_slice(&check);
     let failed = |source| write_error(dir, "begin a segment in", SEGMENT_HEADER, source);
-    let mut file = OpenOptions::new().append(true).create_new(true).open(&name).map_err(failed)?;
+    let mut file = match &spare {
+        Some(spare) => OpenOptions::new().write(true).open(spare),
+        None => OpenOptions::new().write(true).create_new(true).open(&name),
+    }
+    .map_err(failed)?;
     file.write_all(&header).map_err(failed)?;
     file.sync_all().map_err(failed)?;
+    if let Some(spare) = spare {
+        // Only now: what it held before is of another sequence.
+        std::fs::rename(&spare, &name).map_err(failed)?;
+    }
     sync_dir(dir)?;
     Ok((Segment { sequence, bytes: SEGMENT_HEADER as u64, reach: Reach::default() }, file))
 }
 
-fn cut(name: &Path, end: u64, size: u64) -> Result<(), LogError> {
-    tracing::warn!(
-        path = %name.display(), kept = end, cut = size - end,
-        "the consensus log ends in a record that a crash left half-written; cut off, nothing that was durable is lost"
-    );
+/// Cuts off what is behind the last record: a record that a crash left half-written, or what the file held before.
+fn cut(name: &Path, end: u64, bytes: u64) -> Result<(), LogError> {
+    tracing::debug!(path = %name.display(), kept = end, cut = bytes, "what follows the last record is cut off");
     let file = OpenOptions::new().write(true).open(name).map_err(io_error("open", name))?;
     file.set_len(end).map_err(io_error("cut", name))?;
     file.sync_all().map_err(io_error("sync", name))

@@ -98,8 +98,9 @@ fn small_log(dir: &Path) -> (Vec<LogRecord>, Vec<u8>, usize) {
         }
     }
     log.read().unwrap();
-    drop(log);
-    let bytes = std::fs::read(segment(dir, 1)).unwrap();
+    let mut bytes = std::fs::read(segment(dir, 1)).unwrap();
+    let behind = bytes.split_off(usize::try_from(log.bytes()).unwrap());
+    assert!(!behind.is_empty() && behind.iter().all(|byte| *byte == 0), "zeros to write over");
     (expected, bytes, synced)
 }
 
@@ -145,6 +146,39 @@ fn a_flipped_bit_in_what_was_durable_is_refused_and_a_torn_end_is_cut() {
         }
     }
     assert!(refused > 100 && cut > 100, "{refused} refused, {cut} cut");
+}
+
+#[test]
+fn forgotten_segments_are_written_over_and_nothing_of_them_comes_back() {
+    let dir = TempDir::new().unwrap();
+    let mut log = SegmentLog::open_sized(dir.path(), CHAIN, 10_000).unwrap();
+    let spares = || {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+        names.filter(|path| path.extension().is_some_and(|extension| extension == "spare")).count()
+    };
+    for created in 1..=40 {
+        log.append(&batch(created, 1_000)).unwrap();
+    }
+    log.sync().unwrap();
+    let floor = |round| Floor { epoch: Epoch(1), gc_round: Round(round), gc_depth: 3, height: Height(1) };
+    log.forget(&floor(40)).unwrap();
+    let before = spares();
+    assert!(before >= 3, "{before} files are kept");
+    let name = segment(dir.path(), 5);
+    while !name.exists() {
+        log.append(&batch(50, 990)).unwrap();
+    }
+    assert!(spares() < before + 1, "one of them was taken");
+    log.append(&signed(7)).unwrap();
+    log.sync().unwrap();
+    let records = std::fs::read(&name).unwrap().windows(4).filter(|bytes| *bytes == b"\xA7rec").count();
+    assert!(records > 5, "behind two records are those that the file held before: {records} in all");
+    let held = log.read().unwrap();
+    assert!(held.ends_with(&[batch(50, 990), signed(7)]), "of the old records none follows");
+    drop(log);
+    let mut log = SegmentLog::open_sized(dir.path(), CHAIN, 10_000).unwrap();
+    assert_eq!(log.read().unwrap(), held, "nor after a restart");
+    assert_eq!(spares(), 0, "files of the process before are removed");
 }
 
 #[test]
