@@ -52,9 +52,7 @@ impl Core {
                 for batch in batches {
                     self.receive_wanted_batch(batch);
                 }
-                if self.waiting.batches.len() < before {
-                    self.note_batches_answer(from);
-                }
+                self.note_batches_answer(from, self.waiting.batches.len() < before);
             }
             Message::FetchLast { nonce } => self.serve_last(from, nonce),
             Message::Last { nonce, own, yours } => self.receive_last(from, nonce, own, yours),

@@ -27,6 +27,9 @@ pub(crate) struct Sync {
     gone: BTreeSet<Author>,
     /// When requests are looked at again.
     pub(crate) scan_at: TimestampMs,
+    /// Until when the answer to a request for batches is awaited of each author: nothing more is asked of it before, so
+    /// that its answer, late as it may be, is not asked for again.
+    batches_until: Vec<TimestampMs>,
     /// Who was asked for everything above, when somebody else is, and the round that was open then.
     catch_up: Option<(Author, TimestampMs, Round)>,
     asked: u64,
@@ -42,6 +45,7 @@ impl Sync {
             voted: vec![CommitIndex(0); authors],
             gone: BTreeSet::new(),
             scan_at: TimestampMs(0),
+            batches_until: vec![TimestampMs(0); authors],
             catch_up: None,
             asked: 0,
             lagging_at: TimestampMs(0),
@@ -219,7 +223,6 @@ impl Core {
         let retry = self.retry_at();
         let mut requests: BTreeMap<Author, (usize, Vec<BatchDigest>)> = BTreeMap::new();
         for (_, digest) in due {
-            next = next.min(retry);
             let batch = &self.waiting.batches[&digest];
             let (author, bytes, attempts) = (batch.author, batch.reference.bytes as usize, batch.request.attempts);
             let named_by: Vec<BlockRef> = batch.named_by.iter().copied().collect();
@@ -230,6 +233,10 @@ impl Core {
             candidates.remove(&self.config.own);
             let sender = named_by.first().and_then(|block| self.waiting.get(block)).map(|block| block.from);
             let sender = sender.filter(|sender| attempts == 0 && *sender != self.config.own);
+            let until = |author: &Author| self.sync.batches_until[usize::from(author.0)];
+            let free_at = candidates.iter().chain(&sender).map(until).min().unwrap_or_default();
+            let sender = sender.filter(|sender| until(sender) <= self.now);
+            candidates.retain(|author| self.sync.batches_until[usize::from(author.0)] <= self.now);
             let target = if allowed { sender.or_else(|| self.pick(&candidates)) } else { None };
             let mut attempted = false;
             if let Some(target) = target {
@@ -241,13 +248,15 @@ impl Core {
                 }
             }
             let request = &mut self.waiting.batches.get_mut(&digest).expect("it was looked at just now").request;
-            request.due = retry;
+            request.due = if free_at > self.now { free_at.min(retry) } else { retry };
+            next = next.min(request.due);
             if attempted {
                 (request.attempts, request.asked) = (attempts + 1, target);
             }
         }
         for (target, (_, digests)) in requests {
             self.stats.batch_fetches += 1;
+            self.sync.batches_until[usize::from(target.0)] = retry;
             self.send(target, Message::FetchBatches(digests));
         }
         self.scan_again_at(next);
@@ -387,8 +396,12 @@ impl Core {
         self.sync.scan_at = self.now;
     }
 
-    /// The same for batches, after progress.
-    pub(crate) fn note_batches_answer(&mut self, from: Author) {
+    /// The same for batches.
+    pub(crate) fn note_batches_answer(&mut self, from: Author, progress: bool) {
+        self.sync.batches_until[usize::from(from.0)] = TimestampMs(0);
+        if !progress {
+            return;
+        }
         for batch in self.waiting.batches.values_mut() {
             let request = &mut batch.request;
             // Asked of it and not delivered, or put off because the request was full.
