@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use noema_dag::{Committed, ConsensusState, Core, Input, Message, Output, PayloadLimits, Record};
+use noema_dag::{Committed, Core, Input, Message, Output, PayloadLimits, Record};
 use noema_network::{Channel, Peer, Transport};
 use noema_types::{Author, CertifiedCheckpoint, Committee, Ed25519PublicKey, Epoch, Hash, Height, Round, TimestampMs};
 
@@ -168,8 +168,10 @@ pub(crate) struct Driver {
     actions: Vec<Action>,
     /// Actions from this one on wait for the log to be durable.
     sync_before: Option<usize>,
-    /// Whether the log may miss own blocks of the past.
+    /// Whether a log before this one is gone, with what it said of own blocks.
     lost: bool,
+    /// When this process began: no log is lost while it runs.
+    started: TimestampMs,
     /// Latest own round of the running epoch in the log, in the form that it has there.
     marks: BTreeMap<Epoch, Vec<Record>>,
     signed: BTreeMap<Height, Hash>,
@@ -211,6 +213,7 @@ impl Driver {
             actions: Vec::new(),
             sync_before: None,
             lost: beginning.lost,
+            started: TimestampMs(0),
             marks: BTreeMap::new(),
             signed: beginning.signed,
             last_base: now,
@@ -222,6 +225,7 @@ impl Driver {
             generation: 0,
             starts: 0,
         };
+        driver.started = driver.clock.now();
         for record in &beginning.records {
             if let LogRecord::Dag { epoch, record } = record {
                 driver.mark(*epoch, record);
@@ -599,12 +603,10 @@ impl Driver {
             Record::Proposed(round) => {
                 marks.retain(|mark| !matches!(mark, Record::Proposed(_)));
                 marks.push(Record::Proposed(*round));
-                self.lost = false;
             }
             Record::Resumed(round) => {
                 marks.retain(|mark| !matches!(mark, Record::Resumed(_)));
                 marks.push(Record::Resumed(*round));
-                self.lost = false;
             }
             Record::Block(_) | Record::Batch(_) => {}
         }
@@ -635,9 +637,12 @@ impl Driver {
             return Ok(());
         };
         let (state, height) = (base.state.clone(), base.height);
-        self.write_base(base)?;
         let committee = Arc::new(self.epoch.committee.clone());
         let epoch = committee.epoch();
+        self.lost &= base.may_be_older_than(self.started);
+        // Once it is known how far this validator was in an epoch, or it has gone on there, the log is complete for it.
+        let lost = self.lost && self.marks.get(&epoch).is_none_or(Vec::is_empty);
+        self.write_base(base)?;
         let records = records.into_iter().filter_map(|record| match record {
             LogRecord::Dag { epoch: of, record } if of == epoch => Some(record),
             _ => None,
@@ -645,7 +650,7 @@ impl Driver {
         self.starts += 1;
         let nonce = self.clock.now().0.wrapping_mul(1_000).wrapping_add(self.starts);
         let config =
-            self.parts.keys.core_config(&self.parts.config, committee.clone(), self.epoch.epoch_end, self.lost, nonce);
+            self.parts.keys.core_config(&self.parts.config, committee.clone(), self.epoch.epoch_end, lost, nonce);
         let (core, outputs) = Core::recover(config, state, records).map_err(|fault| Halt(fault.to_string()))?;
         let authors = committee.authors().zip(committee.validators()).map(|(author, info)| (info.network_key, author));
         let now = Instant::now();
@@ -665,7 +670,6 @@ impl Driver {
         self.mode = Mode::Active;
         self.throttled = false;
         self.uncertified.clear();
-        let lost = self.lost;
         tracing::info!(%epoch, %own, %height, lost, "taking part in consensus");
         self.parts.shared.update(|status| status.role = Role::Validator(own));
         let mut inputs = Vec::new();
@@ -858,37 +862,6 @@ impl Driver {
                 status.core = live.core.stats().clone();
             }
         });
-    }
-}
-
-impl Base {
-    /// The start of a chain, whose first commit comes after the time of genesis.
-    pub(crate) fn genesis(chain: Hash, committee: &Committee, time: TimestampMs) -> Self {
-        let state = ConsensusState::epoch_start(
-            chain,
-            committee.epoch(),
-            chain,
-            noema_types::CommitIndex(0),
-            noema_dag::CommitDigest(chain),
-            time,
-            committee.size(),
-        );
-        Self { height: Height(0), certified: None, state }
-    }
-
-    /// The start of the epoch after a certified last block.
-    pub(crate) fn after_epoch(chain: Hash, next: &Committee, certified: CertifiedCheckpoint) -> Self {
-        let data = certified.data();
-        let state = ConsensusState::epoch_start(
-            chain,
-            next.epoch(),
-            certified.checkpoint.digest(),
-            data.commit_index,
-            noema_dag::CommitDigest(data.commit_digest),
-            data.timestamp,
-            next.size(),
-        );
-        Self { height: data.height, certified: Some(certified), state }
     }
 }
 

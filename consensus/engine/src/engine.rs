@@ -327,7 +327,7 @@ impl Engine {
 fn begin(config: &EngineConfig, records: Vec<LogRecord>, tip: &Tip) -> Result<Beginning, EngineError> {
     let committee = &tip.epoch.committee;
     let mut base = None;
-    let mut lost = true;
+    let (mut lost, mut asked) = (true, false);
     let mut signed = BTreeMap::new();
     for record in &records {
         match record {
@@ -338,8 +338,8 @@ fn begin(config: &EngineConfig, records: Vec<LogRecord>, tip: &Tip) -> Result<Be
             LogRecord::Signed { height, digest } if *height > tip.height => {
                 signed.insert(*height, *digest);
             }
-            LogRecord::Dag { record: noema_dag::Record::Proposed(_) | noema_dag::Record::Resumed(_), .. } => {
-                lost = false
+            LogRecord::Dag { epoch, record: noema_dag::Record::Proposed(_) | noema_dag::Record::Resumed(_) } => {
+                asked |= *epoch == committee.epoch();
             }
             _ => {}
         }
@@ -355,7 +355,7 @@ fn begin(config: &EngineConfig, records: Vec<LogRecord>, tip: &Tip) -> Result<Be
         }
         Some(_) => None,
     });
-    if lost {
+    if lost && !asked {
         let own = committee.author_of(config.address);
         let total = committee.total_stake().0;
         let others = total - own.map_or(0, |own| committee.stake(own).0);

@@ -12,6 +12,7 @@
 extern crate self as noema_consensus;
 
 mod application;
+mod base;
 mod certifier;
 mod checkpoints;
 mod clock;

@@ -15,6 +15,10 @@ pub const RECORD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Records are written to the file once this many bytes wait.
 pub const LOG_BUFFER_BYTES: usize = 1024 * 1024;
 
+/// After a log was lost, peers are asked in every epoch that began earlier than this after the start of the process: clocks
+/// may differ.
+pub(crate) const LOST_LOG_MARGIN_MS: u64 = 10 * 60 * 1_000;
+
 /// Events that wait for the consensus thread before reading from the network pauses.
 pub(crate) const CONSENSUS_EVENTS_MAX: usize = 8 * 1024;
 /// Bytes of messages that wait for it.

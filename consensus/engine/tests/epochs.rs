@@ -83,6 +83,36 @@ fn a_validator_that_slept_through_epochs_follows() {
 }
 
 #[test]
+fn without_its_log_a_validator_asks_in_every_epoch_that_may_have_begun_before() {
+    let mut net = net(2_000);
+    net.start_all();
+    let first = net.submit(1, "first");
+    net.wait_for(&[0, 1, 2], &first, 30);
+    net.kill(2);
+    net.nodes[2].disk.wipe();
+    net.start(2);
+    let mut asked = std::collections::BTreeSet::new();
+    let mut index = 0;
+    while asked.len() < 3 {
+        net.submit(1, &format!("transaction {index}"));
+        index += 1;
+        std::thread::sleep(Duration::from_millis(10));
+        let status = net.status(2);
+        if status.core.amnesia_resumed == 1 && status.core.proposals > 3 {
+            asked.insert(status.epoch);
+        }
+        assert!(index < 6_000, "asked in {asked:?}: {status:?}");
+    }
+    // The log that it has now is complete for the epoch that runs.
+    net.kill(2);
+    net.start(2);
+    let last = net.submit(2, "last");
+    net.wait_for(&[1, 2], &last, 30);
+    net.wait(30, "the last epoch", |net| net.toy(2).epoch() == Epoch(4));
+    assert!(net.check_agreement() > 5);
+}
+
+#[test]
 fn all_are_killed_around_the_end_of_an_epoch() {
     let mut net = net(1_000);
     net.start_all();
