@@ -123,6 +123,37 @@ pub struct ConsensusTuning {
     pub payload_bytes_max: Option<usize>,
 }
 
+/// Names of the files of keys in a validator's folder.
+pub mod key_files {
+    /// Key of the account that owns and operates the stake.
+    pub const ACCOUNT: &str = "account.key";
+    /// Key that signs blocks.
+    pub const CONSENSUS: &str = "consensus.key";
+    /// Key of connections.
+    pub const NETWORK: &str = "network.key";
+    /// Key that signs checkpoints.
+    pub const CHECKPOINT: &str = "checkpoint.key";
+}
+
+impl ValidatorNodeConfig {
+    /// A validator whose [`key_files`] lie beside its configuration.
+    #[must_use]
+    pub fn new(account: Address, listen: SocketAddr) -> Self {
+        Self {
+            account,
+            consensus_key: key_files::CONSENSUS.into(),
+            network_key: key_files::NETWORK.into(),
+            checkpoint_key: key_files::CHECKPOINT.into(),
+            next_consensus_key: None,
+            next_checkpoint_key: None,
+            operator_key: Some(key_files::ACCOUNT.into()),
+            listen,
+            peer_addresses: BTreeMap::new(),
+            resign_from: None,
+        }
+    }
+}
+
 impl NodeConfig {
     /// Reads `node.toml`. Relative paths in it are relative to its folder.
     ///

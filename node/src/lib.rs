@@ -18,7 +18,7 @@ mod server;
 mod status;
 mod validator;
 
-pub use config::{ConsensusTuning, FullNodeConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig};
+pub use config::{ConsensusTuning, FullNodeConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, key_files};
 pub use error::NodeError;
 pub use genesis::{GenesisSpec, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS};
 pub use noema_framework::{GenesisValidator, StakingParameters};

@@ -162,16 +162,8 @@ impl Network {
         let nodes = folders.iter().enumerate().map(|(node, folder)| {
             let port = ports[node];
             let validator = (node < validators).then(|| ValidatorNodeConfig {
-                account: accounts[node],
-                consensus_key: "consensus.key".into(),
-                network_key: "network.key".into(),
-                checkpoint_key: "checkpoint.key".into(),
-                operator_key: Some("account.key".into()),
-                listen: loopback(port + 3),
                 peer_addresses: routes(&relays, &accounts, node),
-                next_consensus_key: None,
-                next_checkpoint_key: None,
-                resign_from: None,
+                ..ValidatorNodeConfig::new(accounts[node], loopback(port + 3))
             });
             let config = NodeConfig {
                 data_dir: "data".into(),

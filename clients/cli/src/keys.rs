@@ -5,19 +5,14 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use noema_crypto::{BlsKeyPair, Ed25519KeyPair, read_bls_key_file, read_key_file, write_bls_key_file, write_key_file};
+pub(crate) use noema_node::key_files::{
+    ACCOUNT as ACCOUNT_KEY, CHECKPOINT as CHECKPOINT_KEY, CONSENSUS as CONSENSUS_KEY, NETWORK as NETWORK_KEY,
+};
 use noema_sdk::address_of;
 use noema_types::Address;
 
 use crate::output::{CliError, CliResult, Context};
 
-/// Key of the account that owns and operates the stake.
-pub(crate) const ACCOUNT_KEY: &str = "account.key";
-/// Key that signs blocks.
-pub(crate) const CONSENSUS_KEY: &str = "consensus.key";
-/// Key of connections.
-pub(crate) const NETWORK_KEY: &str = "network.key";
-/// Key that signs checkpoints.
-pub(crate) const CHECKPOINT_KEY: &str = "checkpoint.key";
 /// All of them.
 pub(crate) const KEY_FILES: [&str; 4] = [ACCOUNT_KEY, CONSENSUS_KEY, NETWORK_KEY, CHECKPOINT_KEY];
 

@@ -10,7 +10,6 @@
 //! Keys are drawn when the network is made. `node.toml` is written anew at each start: ports, kernel and models may
 //! change, keys, genesis and the addresses of consensus, which genesis holds, do not.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -26,9 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::{DEFAULT_STAKE, LocalnetArgs};
 use crate::genesis::{RegistrationFile, VALIDATOR_BALANCE};
 use crate::home::Home;
-use crate::keys::{
-    ACCOUNT_KEY, CHECKPOINT_KEY, CONSENSUS_KEY, NETWORK_KEY, ValidatorKeys, make_private_folder, write_new,
-};
+use crate::keys::{ACCOUNT_KEY, ValidatorKeys, make_private_folder, write_new};
 use crate::model::find;
 use crate::node::{CONFIG_FILE, DATA_DIR, GENESIS_FILE, explain};
 use crate::output::{CliError, CliResult, Context};
@@ -247,18 +244,8 @@ impl Settings {
 }
 
 fn config(settings: &Settings, member: &Member, inference: InferenceConfig, upstream: &[String]) -> NodeConfig {
-    let validator = member.consensus.zip(member.account).map(|(listen, account)| ValidatorNodeConfig {
-        next_consensus_key: None,
-        next_checkpoint_key: None,
-        resign_from: None,
-        account,
-        consensus_key: CONSENSUS_KEY.into(),
-        network_key: NETWORK_KEY.into(),
-        checkpoint_key: CHECKPOINT_KEY.into(),
-        operator_key: Some(ACCOUNT_KEY.into()),
-        listen,
-        peer_addresses: BTreeMap::new(),
-    });
+    let validator =
+        member.consensus.zip(member.account).map(|(listen, account)| ValidatorNodeConfig::new(account, listen));
     let has_faucet = member.is_validator && member.index == 0;
     NodeConfig {
         data_dir: DATA_DIR.into(),

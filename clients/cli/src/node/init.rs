@@ -1,6 +1,5 @@
 //! `noema node init`: makes a node's folder.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +10,7 @@ use super::{CONFIG_FILE, DATA_DIR, GENESIS_FILE, explain};
 use crate::args::NodeInitArgs;
 use crate::genesis::{REGISTRATION_FILE, RegistrationFile, check_url};
 use crate::home::Home;
-use crate::keys::{
-    ACCOUNT_KEY, CHECKPOINT_KEY, CONSENSUS_KEY, KEY_FILES, NETWORK_KEY, ValidatorKeys, make_private_folder, write_new,
-};
+use crate::keys::{KEY_FILES, ValidatorKeys, make_private_folder, write_new};
 use crate::model::find;
 use crate::output::{CliError, CliResult, Context, Output, paint};
 
@@ -83,18 +80,7 @@ fn validator(output: Output, args: &NodeInitArgs) -> CliResult<ValidatorNodeConf
         Some(listen) => listen,
         None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, registered_port(&args.dir)?)),
     };
-    Ok(ValidatorNodeConfig {
-        next_consensus_key: None,
-        next_checkpoint_key: None,
-        resign_from: None,
-        account: keys.address(),
-        consensus_key: CONSENSUS_KEY.into(),
-        network_key: NETWORK_KEY.into(),
-        checkpoint_key: CHECKPOINT_KEY.into(),
-        operator_key: Some(ACCOUNT_KEY.into()),
-        listen,
-        peer_addresses: BTreeMap::new(),
-    })
+    Ok(ValidatorNodeConfig::new(keys.address(), listen))
 }
 
 fn registered_port(dir: &Path) -> CliResult<u16> {
