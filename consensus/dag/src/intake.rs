@@ -63,8 +63,8 @@ impl Core {
     pub(crate) fn receive_block(&mut self, from: Author, block: Block) {
         self.stats.blocks_received += 1;
         let Block::V1(block) = block;
-        let unsigned = match self.verifier.check_form(&block) {
-            Ok(message) => VerifiedBlock::with_message(block, message),
+        let message = match self.verifier.check_header(&block.header) {
+            Ok(message) => message,
             Err(reason) => {
                 self.stats.invalid(reason);
                 if !self.waiting.missing.is_empty() {
@@ -73,6 +73,12 @@ impl Core {
                 return;
             }
         };
+        if let Err(reason) = self.verifier.check_inline(&block) {
+            // Not rejected: its author may have made it with other batches than this peer put in.
+            self.stats.invalid(reason);
+            return;
+        }
+        let unsigned = VerifiedBlock::with_message(block, message);
         let reference = unsigned.reference();
         if reference.round <= self.gc_round() {
             self.stats.gc_drops += 1;

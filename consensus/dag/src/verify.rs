@@ -115,7 +115,14 @@ impl Verifier {
 
     /// Checks everything but the signature, and returns what is signed.
     pub(crate) fn check_form(&self, block: &BlockV1) -> Result<Vec<u8>, Invalid> {
-        let header = &block.header;
+        let message = self.check_header(&block.header)?;
+        self.check_inline(block)?;
+        Ok(message)
+    }
+
+    /// Checks the header, and returns what is signed. A block whose header fails here is invalid by its name: no other
+    /// copy of it is better.
+    pub(crate) fn check_header(&self, header: &BlockHeader) -> Result<Vec<u8>, Invalid> {
         check(header.chain == self.chain, Invalid::Chain)?;
         check(header.epoch == self.epoch, Invalid::Epoch)?;
         check(self.committee.get(header.author).is_some(), Invalid::Author)?;
@@ -126,7 +133,6 @@ impl Verifier {
         check(header.commit_votes.is_sorted_by(|one, two| one.index < two.index), Invalid::CommitVotes)?;
         let message = header.signing_message();
         check(message.len() <= HEADER_BYTES_MAX, Invalid::HeaderSize)?;
-        self.check_inline(block)?;
         Ok(message)
     }
 
@@ -166,7 +172,9 @@ impl Verifier {
         Ok(())
     }
 
-    fn check_inline(&self, block: &BlockV1) -> Result<(), Invalid> {
+    /// Checks the batches that travel with a block. Its name does not cover them: whoever sends a copy may have changed
+    /// them.
+    pub(crate) fn check_inline(&self, block: &BlockV1) -> Result<(), Invalid> {
         let header = &block.header;
         check(block.inline.len() <= header.batches.len(), Invalid::Inline)?;
         let bytes: usize = block.inline.iter().map(Batch::bytes).sum();

@@ -13,6 +13,8 @@ const SEEDS: u64 = 2_000;
 const REGRESSIONS: &[(u64, &str)] = &[
     (1_795_382_228_001_209, "a block after a restart named a batch twice"),
     (1_795_382_228_010_195, "a validator without its log began again at round 1 although it had been further"),
+    (1_795_386_764_008_537, "a peer's copy of a block with other batches inside kept the block out for ever"),
+    (1_795_386_764_005_852, "the same without a quorum of others"),
     (3, "the second chain of an equivocator was not taken because honest blocks name its tip only"),
     (21, "the same with equal stakes and one leader"),
     (45, "the same in the first rounds"),

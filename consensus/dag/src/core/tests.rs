@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use noema_types::{Author, Round, TimestampMs};
 
 use super::harness::*;
-use crate::{CommitIndex, Core, Fault, Input, Message, Output, Record};
+use crate::{Block, CommitIndex, Core, Fault, Input, Message, Output, Record};
 
 const FOUR: [u64; 4] = [1; 4];
 
@@ -216,6 +216,36 @@ fn a_missing_ancestor_is_asked_of_the_sender_and_then_of_others() {
     alone.message(2, Message::Blocks { blocks: vec![first[3].clone()], held_from: Round(1) });
     assert!(alone.has(&second) && alone.has(&first[3]));
     assert_eq!(requests(&alone.tick(200)), []);
+}
+
+#[test]
+fn a_copy_of_a_block_with_other_batches_inside_does_not_keep_the_block_out() {
+    let mut alone = Alone::new(|_| {});
+    let all: Vec<_> = (0..4).map(genesis).collect();
+    let (data, other) = (batch(3, 1, &[b"one"]), batch(3, 1, &[b"two"]));
+    let author = |author: u16| {
+        block(author, 1, on(author, &all), |block| {
+            if author == 3 {
+                names(block, &data);
+                block.inline.push(data.clone());
+            }
+        })
+    };
+    let first: Vec<_> = (0..4).map(author).collect();
+    let refs: Vec<_> = first.iter().map(reference).collect();
+    alone.block(&first[1]);
+    alone.block(&first[2]);
+    let second = block(1, 2, on(1, &refs[1..]), |_| {});
+    alone.block(&second);
+    alone.tick(25);
+    let Block::V1(mut copy) = first[3].clone();
+    copy.inline = vec![other];
+    assert_eq!(copy.reference(), refs[3], "a block's name does not cover what travels with it");
+    alone.message(2, Message::Blocks { blocks: vec![Block::V1(copy)], held_from: Round(1) });
+    assert!(!alone.has(&first[3]));
+    assert_eq!(requests(&alone.tick(200)).len(), 1, "it is asked for again");
+    alone.message(1, Message::Blocks { blocks: vec![first[3].clone()], held_from: Round(1) });
+    assert!(alone.has(&first[3]) && alone.has(&second));
 }
 
 #[test]
