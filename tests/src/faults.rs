@@ -171,6 +171,33 @@ pub fn partitions(network: &Network, hold: Duration) {
     network.wait_height([*one], height, HEAL);
 }
 
+/// A validator loses its disk, and joins again when the others are so many rounds further. Returns how far behind it was
+/// and how long it took to have what they have.
+///
+/// # Panics
+/// If it does not catch up and propose.
+pub fn far_behind(network: &mut Network, node: usize, rounds: u64) -> (u64, Duration) {
+    let witness = (node + 1) % network.validators();
+    let round = |network: &Network| network.status(witness)["round"].as_u64().expect("a validator has a round");
+    network.kill(node);
+    network.wipe(node);
+    let (start, from) = (Instant::now(), round(network));
+    while round(network) < from + rounds {
+        assert!(start.elapsed() < Duration::from_secs(1_200), "at round {} from {from}", round(network));
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    let (start, behind) = (Instant::now(), round(network));
+    network.spawn(node);
+    network.wait_up(node);
+    let height = network.height(witness).expect("the others answer");
+    network.wait_height([node], height, HEAL);
+    while network.status(node)["proposals"].as_u64() < Some(3) {
+        assert!(start.elapsed() < HEAL, "it does not propose: {}", network.status(node));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    (behind, start.elapsed())
+}
+
 /// A validator loses its disk and joins again.
 ///
 /// # Panics

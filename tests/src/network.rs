@@ -300,6 +300,18 @@ impl Network {
         }
     }
 
+    /// Waits until a node says that it has this role.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn wait_role(&self, node: usize, role: &str, timeout: Duration) {
+        let start = Instant::now();
+        while self.status(node)["role"] != role {
+            assert!(start.elapsed() < timeout, "node {node} is no {role}: {}\n{}", self.status(node), self.log(node));
+            std::thread::sleep(POLL);
+        }
+    }
+
     /// Checks that these nodes have one history: the same checkpoint, which covers all before, at the greatest height of
     /// any. Returns that height and the state root.
     ///

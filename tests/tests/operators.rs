@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use noema_sdk::Client;
 use noema_tests::chain::now_secs;
+use noema_tests::faults::{balance, load, settle};
 use noema_tests::network::{Network, NetworkOptions, free_ports};
 use noema_tests::process::{noema, run, run_fails, run_json, run_ok};
 use noema_tests::workspace_root;
@@ -370,6 +371,61 @@ fn a_validator_joins_serves_and_leaves() {
         .collect();
     assert!(sizes.contains(&5) && sizes.first() == Some(&4), "the chain of committees is {sizes:?}");
     network.assert_equal(&[0, 1, 2, 3]);
+}
+
+/// The keys and the stake that the chain names for a validator of a network.
+fn named(network: &Network, node: usize) -> Value {
+    let set: Value =
+        network.client(0).get("/accounts/0x1/resource/0x1::stake::ValidatorSet").expect("the set of validators");
+    let active = set["data"]["active_validators"].as_array().expect("validators");
+    let place = |entry: &&Value| entry["config"]["validator_index"].as_str() == Some(&node.to_string());
+    active.iter().find(place).cloned().unwrap_or_else(|| panic!("validator {node} is in {set}"))
+}
+
+#[test]
+fn keys_are_rotated_and_stake_moves_under_load() {
+    let options = NetworkOptions { stakes: vec![10_000_000_000; 4], epoch_secs: 8, ..NetworkOptions::default() };
+    let mut network = Network::start(&options);
+    let before = balance(&network);
+    let running = load(&network);
+    let home = network.home().to_path_buf();
+    let url = network.url(0);
+    let address = |entry: &Value| entry["addr"].as_str().map(str::to_owned);
+    let old: Vec<Value> = (0..4).map(|node| named(&network, node)).collect();
+    let epoch = |network: &Network, node: usize| network.status(node)["epoch"].as_u64().unwrap_or(0);
+
+    let rotated = [(1, "consensus", "consensus_pubkey"), (2, "checkpoint", "checkpoint_pubkey")];
+    for (node, kind, field) in rotated {
+        let dir = network.node_dir(node).to_path_buf();
+        let dir_text = dir.to_str().expect("a plain path");
+        let said = run_json(&home, &["validator", "rotate-key", "--key", kind, "--dir", dir_text, "--url", &url]);
+        assert!(dir.join(format!("{kind}.key.next")).exists(), "{said}");
+        wait_until("the chain names the new key", || {
+            let now = (0..4).map(|at| named(&network, at)).find(|now| address(now) == address(&old[node]));
+            now.is_some_and(|now| now["config"][field] != old[node]["config"][field])
+        });
+        // Without the new key it only follows: it signs nothing with the old one.
+        network.wait_role(node, "follower", PATIENCE);
+        network.kill(node);
+        std::fs::rename(dir.join(format!("{kind}.key.next")), dir.join(format!("{kind}.key"))).expect("both are here");
+        network.spawn(node);
+        network.wait_up(node);
+        network.wait_role(node, "validator", PATIENCE);
+        wait_until("it proposes", || network.status(node)["proposals"].as_u64() > Some(3));
+    }
+    let dir = network.node_dir(3).to_str().expect("a plain path").to_owned();
+    let more = ["validator", "stake", "--amount", "1000000000", "--dir", &dir, "--url", &url];
+    let _ = run_ok(&home, &more);
+    wait_until("the new stake votes", || {
+        let now = (0..4).map(|at| named(&network, at)).find(|now| address(now) == address(&old[3]));
+        now.is_some_and(|now| {
+            now["voting_power"].as_str().and_then(|text| text.parse().ok()) >= Some(11_000_000_000u64)
+        })
+    });
+    let reached = epoch(&network, 0);
+    wait_until("one more epoch begins", || (0..4).all(|node| epoch(&network, node) > reached));
+    let line = settle(&network, running, before);
+    assert!(line.contains("4 validators agree"), "{line}");
 }
 
 #[test]

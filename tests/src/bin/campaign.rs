@@ -6,8 +6,11 @@
 use std::time::{Duration, Instant};
 
 use noema_node::ConsensusTuning;
-use noema_tests::faults::{Dice, balance, kill_all, kills, load, partitions, settle, wipe};
+use noema_tests::faults::{Dice, balance, far_behind, kill_all, kills, load, partitions, settle, wipe};
 use noema_tests::network::{Network, NetworkOptions};
+
+/// Rounds that a validator without anything is behind when it starts.
+const ROUNDS_BEHIND: u64 = 10_000;
 
 fn argument(name: &str, default: u64) -> u64 {
     let mut args = std::env::args().skip_while(|arg| arg != name);
@@ -46,6 +49,16 @@ fn main() {
         wipe(&mut network, node);
     }
     phase("wiped disks, one after the other", start, &settle(&network, running, before));
+    drop(network);
+
+    let fast =
+        ConsensusTuning { round_interval_ms: Some(1), idle_round_interval_ms: Some(1), ..ConsensusTuning::default() };
+    let mut network = Network::start(&NetworkOptions { consensus: fast, ..NetworkOptions::default() });
+    let before = balance(&network);
+    let running = load(&network);
+    let (rounds, took) = far_behind(&mut network, 3, ROUNDS_BEHIND);
+    let line = settle(&network, running, before);
+    phase("from nothing, far behind", start, &format!("{rounds} rounds, back after {took:.1?}; {line}"));
     drop(network);
 
     let mut network = Network::start(&NetworkOptions { stakes: vec![1_000; 7], ..NetworkOptions::default() });
