@@ -4,8 +4,10 @@ use std::time::Duration;
 
 /// A segment of the log is closed at this size.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
-/// A segment's file grows by this much at a time.
+/// A segment's file grows by this much at least.
 pub(crate) const LOG_GROWTH_BYTES: u64 = 1024 * 1024;
+/// Files that are made before they are needed.
+pub(crate) const SPARE_SEGMENTS_AHEAD: usize = 3;
 /// Files of forgotten segments that are kept to be written over, at most.
 pub(crate) const SPARE_SEGMENTS_MAX: usize = 16;
 /// Files are made longer than what they hold only where they take up less than this part of the free space.

@@ -154,7 +154,12 @@ impl SegmentLog {
         result.map_err(|source| write_error(&self.dir, "write", self.buffer.len(), source))?;
         if self.open.bytes > self.length {
             let segment_bytes = self.spares.segment_bytes();
-            let longer = (self.open.bytes + LOG_GROWTH_BYTES).min(segment_bytes).max(self.open.bytes);
+            // The more there is, the more is to come, and growing costs most per time, not per byte.
+            let growth = self.open.bytes.max(LOG_GROWTH_BYTES);
+            let longer = (self.open.bytes + growth).min(segment_bytes).max(self.open.bytes);
+            if longer == segment_bytes {
+                self.spares.prepare();
+            }
             let longer = spares::extend(&mut self.file, &self.dir, self.open.bytes, longer);
             self.length = longer.map_err(|source| write_error(&self.dir, "extend", 0, source))?;
         }

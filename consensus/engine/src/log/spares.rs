@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
 use super::LogError;
-use crate::limits::{SPARE_FREE_SHARE, SPARE_SEGMENTS_MAX};
+use crate::limits::{SPARE_FREE_SHARE, SPARE_SEGMENTS_AHEAD, SPARE_SEGMENTS_MAX};
 
 const EXTENSION: &str = "spare";
 const ZEROS: usize = 256 * 1024;
@@ -23,8 +23,8 @@ pub(super) struct Spares {
     dir: PathBuf,
     segment_bytes: u64,
     waiting: Vec<PathBuf>,
-    making: Option<JoinHandle<Option<PathBuf>>>,
-    made: u64,
+    making: Option<JoinHandle<Vec<PathBuf>>>,
+    made: usize,
 }
 
 impl Spares {
@@ -45,22 +45,30 @@ impl Spares {
         self.segment_bytes
     }
 
-    /// A file for a segment, if one is ready. Has another one made if none is left.
+    /// A file for a segment, if one is ready.
     pub(super) fn take(&mut self) -> Option<PathBuf> {
+        self.prepare();
+        self.waiting.pop()
+    }
+
+    /// Has files made until some are ahead of need.
+    pub(super) fn prepare(&mut self) {
         if self.making.as_ref().is_some_and(JoinHandle::is_finished) {
-            let made = self.making.take().and_then(|making| making.join().ok().flatten());
+            let made = self.making.take().and_then(|making| making.join().ok()).unwrap_or_default();
             self.waiting.splice(..0, made);
         }
-        let taken = self.waiting.pop();
-        if self.waiting.is_empty() && self.making.is_none() {
+        let missing = SPARE_SEGMENTS_AHEAD.saturating_sub(self.waiting.len());
+        if missing > 0 && self.making.is_none() {
             let (dir, bytes) = (self.dir.clone(), self.segment_bytes);
-            let name = self.dir.join(format!("new-{}.{EXTENSION}", self.made));
-            self.made += 1;
-            let make = move || make(&name, &dir, bytes).then_some(name);
+            let numbers = self.made..self.made + missing;
+            self.made = numbers.end;
+            let make = move || {
+                let names = numbers.map(|number| dir.join(format!("new-{number}.{EXTENSION}")));
+                names.take_while(|name| make(name, &dir, bytes)).collect()
+            };
             // Without a thread there is no spare.
             self.making = std::thread::Builder::new().name("noema-log-spare".to_owned()).spawn(make).ok();
         }
-        taken
     }
 
     /// Keeps a forgotten segment's file, or removes it if enough wait.
