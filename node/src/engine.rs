@@ -103,6 +103,17 @@ fn wrong(answer: Answer) -> Answer {
         Answer::Chosen { index, prompt_tokens, choice_tokens } => {
             Answer::Chosen { index: index ^ 1, prompt_tokens, choice_tokens }
         }
+        Answer::Scored { micro_nats, prompt_tokens, tokens } => {
+            Answer::Scored { micro_nats: micro_nats ^ 1, prompt_tokens, tokens }
+        }
+        Answer::Embedded { mut values, prompt_tokens } => {
+            values.reverse();
+            Answer::Embedded { values, prompt_tokens }
+        }
+        Answer::Drawn { mut png, prompt_tokens } => {
+            png.reverse();
+            Answer::Drawn { png, prompt_tokens }
+        }
         refused @ Answer::Refused(_) => refused,
     }
 }

@@ -47,6 +47,7 @@ fn job(args: &InferArgs, model: noema_types::Hash) -> CliResult<Job> {
         top_k: args.top_k,
         seed: args.seed,
         stop: args.stop.clone(),
+        ..Options::default()
     };
     let job = Job { numerics: NUMERICS_VERSION, model, kind, prompt: args.prompt.clone(), options };
     job.check().map_err(CliError::verdict)?;
@@ -72,6 +73,7 @@ fn show(output: Output, args: &InferArgs, kernel: Kernel, job: &Job, answer: &An
             (args.choice.get(*index as usize).cloned().unwrap_or_default(), prompt_tokens + choice_tokens)
         }
         Answer::Refused(error) => return Err(CliError::verdict(format!("the model refuses: {error}"))),
+        other => return Err(CliError::fault(format!("the answer is of another kind: {other:?}"))),
     };
     let new_tokens = if let Answer::Generated(generated) = answer { generated.new_tokens } else { 0 };
     // Tenths of tokens per second, in integers.

@@ -86,7 +86,7 @@ impl Question {
         let job = Job { numerics: self.numerics, model: Hash(model), kind, prompt, options };
         Ok(match job.check() {
             Ok(()) => Ok(job),
-            Err(error) => Err(refusal(&error)),
+            Err(error) => Err(refusal(&error)?),
         })
     }
 }
@@ -105,6 +105,7 @@ fn generate(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResu
         top_k: narrow(top_k)?,
         seed,
         stop,
+        ..Options::default()
     };
     let job = match question.job(JobKind::Generate, options)? {
         Ok(job) => job,
@@ -116,8 +117,8 @@ fn generate(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResu
             let (prompt_tokens, new_tokens) = (answer.prompt_tokens.into(), answer.new_tokens.into());
             Ok(generated(status::ANSWERED, answer.text, prompt_tokens, new_tokens))
         }
-        Answer::Refused(error) => Ok(generated(refusal(&error), String::new(), 0, 0)),
-        other @ Answer::Chosen { .. } => Err(wrong_kind(&job, &other)),
+        Answer::Refused(error) => Ok(generated(refusal(&error)?, String::new(), 0, 0)),
+        other => Err(wrong_kind(&job, &other)),
     }
 }
 
@@ -136,8 +137,8 @@ fn choose(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult
         Answer::Chosen { index, prompt_tokens, choice_tokens } => {
             Ok(chosen(status::ANSWERED, index.into(), prompt_tokens.into(), choice_tokens.into()))
         }
-        Answer::Refused(error) => Ok(chosen(refusal(&error), 0, 0, 0)),
-        other @ Answer::Generated(_) => Err(wrong_kind(&job, &other)),
+        Answer::Refused(error) => Ok(chosen(refusal(&error)?, 0, 0, 0)),
+        other => Err(wrong_kind(&job, &other)),
     }
 }
 
@@ -156,13 +157,17 @@ fn wrong_kind(job: &Job, answer: &Answer) -> NativeError {
     fault(format!("job {} of kind {:?} was answered by {answer:?}", job.id(), job.kind))
 }
 
-fn refusal(error: &AnswerError) -> u8 {
-    match error {
+fn refusal(error: &AnswerError) -> NativeResult<u8> {
+    Ok(match error {
         // The Move side has checked every limit but the context's.
         AnswerError::ContextExceeded { .. } | AnswerError::Limit { .. } => status::CONTEXT_EXCEEDED,
         AnswerError::Numeric => status::NUMERIC,
         AnswerError::EmptyPrompt => status::EMPTY,
-    }
+        // The chain registers models that generate only, and its questions hold no grammar.
+        AnswerError::Grammar(_) | AnswerError::Unsupported { .. } => {
+            return Err(fault(format!("a model of the chain refuses what every such model answers: {error}")));
+        }
+    })
 }
 
 pub(super) fn generated(status: u8, text: String, prompt_tokens: u64, new_tokens: u64) -> Vec<Value> {

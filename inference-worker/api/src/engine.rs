@@ -63,6 +63,23 @@ pub trait Engine: Send + Sync + fmt::Debug {
     /// [`EngineError::Stopped`] when the engine ends, or the job was never submitted.
     fn wait(&self, id: JobId) -> Result<Answer, EngineError>;
 
+    /// Waits like [`Engine::wait`], and hands on pieces of a generated text as they come: whole characters, in order, each
+    /// once; together they are the answer's text. `each` returns `false` to hear no more.
+    ///
+    /// # Errors
+    /// As [`Engine::wait`].
+    fn watch(&self, id: JobId, each: &mut dyn FnMut(&str) -> bool) -> Result<Answer, EngineError> {
+        let answer = self.wait(id)?;
+        if let Answer::Generated(generated) = &answer {
+            each(&generated.text);
+        }
+        Ok(answer)
+    }
+
+    /// Says that a caller of class [`JobClass::Simulation`] wants the answer no more: a job that nobody else asked for may
+    /// be dropped. Does nothing by default.
+    fn cancel(&self, _id: JobId) {}
+
     /// Models ready to answer, ordered by root.
     fn models(&self) -> Vec<(Hash, ModelManifest)>;
 

@@ -6,7 +6,8 @@ use noema_types::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    BASIS_POINTS, CHOICE_BYTES_MAX, CHOICES_MAX, NEW_TOKENS_MAX, PROMPT_BYTES_MAX, STOP_BYTES_MAX, STOPS_MAX,
+    BASIS_POINTS, CHOICE_BYTES_MAX, CHOICES_MAX, DRAWING_SIDE_MAX, DRAWING_STEPS_MAX, GRAMMAR_BYTES_MAX,
+    GUIDANCE_BPS_MAX, NEW_TOKENS_MAX, PROMPT_BYTES_MAX, REPETITION_PENALTY_BPS_MAX, STOP_BYTES_MAX, STOPS_MAX,
     TEMPERATURE_BPS_MAX,
 };
 
@@ -51,6 +52,38 @@ pub enum JobKind {
     Generate,
     /// Index of the likeliest continuation among these, by mean log-likelihood per token; ties to the lowest index.
     Choose(Vec<String>),
+    /// Negative log-likelihood of this continuation of the prompt.
+    Score(String),
+    /// Normalised embedding of the prompt.
+    Embed,
+    /// An image of the prompt.
+    Draw(Drawing),
+}
+
+/// What an image is like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drawing {
+    /// Pixels across, a multiple of 8.
+    pub width: u32,
+    /// Pixels down, a multiple of 8.
+    pub height: u32,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Weight of the prompt over the negative prompt, in basis points; 10,000 takes no notice of the latter.
+    pub guidance_bps: u32,
+    /// What the image should not show; may be empty.
+    pub negative_prompt: String,
+}
+
+/// What an answer must satisfy, token by token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Grammar {
+    /// JSON that satisfies this JSON schema.
+    JsonSchema(String),
+    /// Text that matches this regular expression as a whole.
+    Regex(String),
+    /// Text of this grammar, in llguidance's form of Lark.
+    Lark(String),
 }
 
 /// Sampling and stopping.
@@ -68,11 +101,25 @@ pub struct Options {
     pub seed: u64,
     /// Strings that end the answer; the answer does not contain them.
     pub stop: Vec<String>,
+    /// Divides positive logits of tokens already in the prompt or the answer, multiplies negative ones, in basis points;
+    /// 10,000 changes nothing.
+    pub repetition_penalty_bps: u32,
+    /// What the answer must satisfy.
+    pub grammar: Option<Grammar>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { max_new_tokens: 64, temperature_bps: 0, top_p_bps: BASIS_POINTS, top_k: 0, seed: 0, stop: Vec::new() }
+        Self {
+            max_new_tokens: 64,
+            temperature_bps: 0,
+            top_p_bps: BASIS_POINTS,
+            top_k: 0,
+            seed: 0,
+            stop: Vec::new(),
+            repetition_penalty_bps: BASIS_POINTS,
+            grammar: None,
+        }
     }
 }
 
@@ -92,6 +139,30 @@ pub enum Answer {
     },
     /// The job is well-formed, but this model cannot answer it.
     Refused(AnswerError),
+    /// Of [`JobKind::Score`].
+    Scored {
+        /// Negative log-likelihood of the continuation in micro-nats, summed over its tokens.
+        micro_nats: i64,
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+        /// Tokens of the continuation.
+        tokens: u32,
+    },
+    /// Of [`JobKind::Embed`].
+    Embedded {
+        /// The embedding of length one, in units of 1/127, rounded to the nearest, ties to even.
+        values: Vec<i8>,
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+    },
+    /// Of [`JobKind::Draw`].
+    Drawn {
+        /// The image, a PNG file.
+        #[serde(with = "serde_bytes")]
+        png: Vec<u8>,
+        /// Tokens of the prompt.
+        prompt_tokens: u32,
+    },
 }
 
 /// A generated text.
@@ -147,6 +218,15 @@ pub enum AnswerError {
         /// The limit.
         max: u64,
     },
+    /// The grammar cannot be used.
+    #[error("the grammar cannot be used: {0}")]
+    Grammar(String),
+    /// The model is of another kind.
+    #[error("this model cannot {what}")]
+    Unsupported {
+        /// What it was asked for.
+        what: String,
+    },
 }
 
 impl Job {
@@ -172,9 +252,41 @@ impl Job {
         within("top_p", options.top_p_bps as usize, BASIS_POINTS as usize)?;
         within("stop strings", options.stop.len(), STOPS_MAX)?;
         options.stop.iter().try_for_each(|stop| within("stop string bytes", stop.len(), STOP_BYTES_MAX))?;
-        if let JobKind::Choose(choices) = &self.kind {
-            within("choices", choices.len(), CHOICES_MAX)?;
-            choices.iter().try_for_each(|choice| within("choice bytes", choice.len(), CHOICE_BYTES_MAX))?;
+        within("repetition_penalty", options.repetition_penalty_bps as usize, REPETITION_PENALTY_BPS_MAX as usize)?;
+        if options.repetition_penalty_bps < BASIS_POINTS {
+            let got = options.repetition_penalty_bps.into();
+            return Err(AnswerError::Limit { what: "repetition_penalty below 1".to_owned(), got, max: 0 });
+        }
+        if let Some(grammar) = &options.grammar {
+            let (Grammar::JsonSchema(text) | Grammar::Regex(text) | Grammar::Lark(text)) = grammar;
+            within("grammar bytes", text.len(), GRAMMAR_BYTES_MAX)?;
+        }
+        match &self.kind {
+            JobKind::Generate | JobKind::Embed => Ok(()),
+            JobKind::Choose(choices) => {
+                within("choices", choices.len(), CHOICES_MAX)?;
+                choices.iter().try_for_each(|choice| within("choice bytes", choice.len(), CHOICE_BYTES_MAX))
+            }
+            JobKind::Score(text) => within("continuation bytes", text.len(), PROMPT_BYTES_MAX),
+            JobKind::Draw(drawing) => drawing.check(),
+        }
+    }
+}
+
+impl Drawing {
+    fn check(&self) -> Result<(), AnswerError> {
+        within("negative prompt bytes", self.negative_prompt.len(), PROMPT_BYTES_MAX)?;
+        within("steps", self.steps as usize, DRAWING_STEPS_MAX as usize)?;
+        within("guidance", self.guidance_bps as usize, GUIDANCE_BPS_MAX as usize)?;
+        for (what, side) in [("width", self.width), ("height", self.height)] {
+            within(what, side as usize, DRAWING_SIDE_MAX as usize)?;
+            if side == 0 || !side.is_multiple_of(8) {
+                let what = format!("{what}, which is no multiple of 8,");
+                return Err(AnswerError::Limit { what, got: side.into(), max: DRAWING_SIDE_MAX.into() });
+            }
+        }
+        if self.steps == 0 {
+            return Err(AnswerError::Limit { what: "steps below 1".to_owned(), got: 0, max: 0 });
         }
         Ok(())
     }
@@ -219,6 +331,10 @@ mod tests {
             Job { kind: JobKind::Choose(vec![]), ..job() },
             Job { prompt: "b".to_owned(), ..job() },
             Job { options: Options { seed: 1, ..Options::default() }, ..job() },
+            Job { options: Options { repetition_penalty_bps: 11_000, ..Options::default() }, ..job() },
+            Job { options: Options { grammar: Some(Grammar::Regex("a".to_owned())), ..Options::default() }, ..job() },
+            Job { kind: JobKind::Score("b".to_owned()), ..job() },
+            Job { kind: JobKind::Embed, ..job() },
         ];
         let ids: std::collections::BTreeSet<_> = variants.iter().map(Job::id).collect();
         assert_eq!(ids.len(), variants.len());

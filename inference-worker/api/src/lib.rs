@@ -10,5 +10,5 @@ pub mod limits;
 mod manifest;
 
 pub use engine::{Engine, EngineError, FixedEngine, JobClass, Poll};
-pub use job::{Answer, AnswerError, Generated, Job, JobId, JobKind, Options, Stop};
+pub use job::{Answer, AnswerError, Drawing, Generated, Grammar, Job, JobId, JobKind, Options, Stop};
 pub use manifest::{Cost, Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};

@@ -18,7 +18,9 @@ pub(crate) struct Memo {
 fn weight(answer: &Answer) -> usize {
     let text = match answer {
         Answer::Generated(generated) => generated.text.len(),
-        Answer::Chosen { .. } | Answer::Refused(_) => 0,
+        Answer::Embedded { values, .. } => values.len(),
+        Answer::Drawn { png, .. } => png.len(),
+        Answer::Chosen { .. } | Answer::Scored { .. } | Answer::Refused(_) => 0,
     };
     text + size_of::<Answer>() + size_of::<JobId>()
 }

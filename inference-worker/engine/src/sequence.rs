@@ -1,5 +1,6 @@
 //! One running job: what it adds each turn, and what it makes of the logits.
 
+use noema_inference_api::limits::BASIS_POINTS;
 use noema_inference_api::{Answer, AnswerError, Generated, Job, JobKind, Stop};
 use noema_models::{KvCache, LoadedModel, Logits, ModelError, Special, Want};
 use noema_numerics::{Arithmetic, Draws, NumericsError, Sampling, micro_nats};
@@ -91,6 +92,9 @@ impl Sequence {
         if let Err(error) = job.check() {
             return Ok(Err(refused(error)));
         }
+        if let Some(what) = unsupported(job) {
+            return Ok(Err(refused(AnswerError::Unsupported { what })));
+        }
         let prompt = model.tokenizer.encode_prompt(&job.prompt, Special::Parse)?;
         if prompt.is_empty() {
             return Ok(Err(refused(AnswerError::EmptyPrompt)));
@@ -98,6 +102,7 @@ impl Sequence {
         let work = match &job.kind {
             JobKind::Generate => Work::Generate(Box::new(Generation::new(job, model))),
             JobKind::Choose(choices) => Work::Choose(Choice::new(choices, model)?),
+            JobKind::Score(_) | JobKind::Embed | JobKind::Draw(_) => unreachable!("refused above"),
         };
         let (tokens, context) = (prompt.len(), model.manifest.context);
         let new_tokens = match &work {
@@ -178,6 +183,21 @@ impl Sequence {
             },
         }
     }
+}
+
+/// What this engine does not do yet.
+fn unsupported(job: &Job) -> Option<String> {
+    let what = match &job.kind {
+        JobKind::Score(_) => "score a continuation",
+        JobKind::Embed => "embed",
+        JobKind::Draw(_) => "draw",
+        JobKind::Generate | JobKind::Choose(_) if job.options.grammar.is_some() => "follow a grammar",
+        JobKind::Generate | JobKind::Choose(_) if job.options.repetition_penalty_bps != BASIS_POINTS => {
+            "penalise repetition"
+        }
+        JobKind::Generate | JobKind::Choose(_) => return None,
+    };
+    Some(what.to_owned())
 }
 
 fn count(number: usize) -> u32 {

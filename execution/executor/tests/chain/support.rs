@@ -186,6 +186,7 @@ fn answer(job: &Job) -> Answer {
             prompt_tokens: job.prompt.len() as u32,
             choice_tokens: 2,
         },
+        other => panic!("the chain asks no such question: {other:?}"),
     }
 }
 
