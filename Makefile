@@ -66,6 +66,11 @@ campaign: deps ## Kills, cuts off and wipes real validators under load (MINUTES=
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO_TARGET_DIR)/debug/campaign --minutes $(MINUTES)
 
+SECONDS ?= 600
+.PHONY: soak
+soak: deps ## Floods validators with all that one of them may sign and more, and watches memory (SECONDS=600)
+	NOEMA_SOAK_SECS=$(SECONDS) $(CARGO) test --locked --workspace --test soak -- --nocapture
+
 .PHONY: bench-consensus
 bench-consensus: deps ## Measures consensus alone: throughput and latency of four validators
 	$(CARGO) build --locked --workspace --example bench_validator
