@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod faucet;
 mod follower;
+mod gateway;
 mod genesis;
 mod metrics;
 mod server;

@@ -50,6 +50,8 @@ pub(crate) struct ApiState {
 /// All routes of the API, under `/v1`.
 pub(crate) fn router(chain: Arc<Chain>, status: Arc<Status>, forwarder: Option<Arc<Forwarder>>) -> Router {
     let semaphore = |permits| Arc::new(tokio::sync::Semaphore::new(permits));
+    let engines = Arc::clone(&chain);
+    let gateway = crate::gateway::router(Arc::new(move || engines.engine()));
     let state = ApiState {
         chain,
         waiters: semaphore(limits::WAITERS_MAX),
@@ -86,6 +88,7 @@ pub(crate) fn router(chain: Arc<Chain>, status: Arc<Status>, forwarder: Option<A
         .route("/noema/blocks/{height}", get(network::block))
         .route("/noema/proof", get(network::proof))
         .route("/noema/snapshot/{height}", get(network::snapshot))
+        .merge(gateway)
         .with_state(state.clone());
     Router::new()
         .nest("/v1", routes.clone())
