@@ -131,6 +131,37 @@ impl Arithmetic {
         on_kernel!(self, rms_norm(x, gain, epsilon, out))
     }
 
+    /// Layer norm: `out = fma((x - mean) * (1 / sqrt(mean((x - mean)²) + epsilon)), gain, bias)`.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when the sum of squares is.
+    pub fn layer_norm(
+        &self,
+        x: &[f32],
+        gain: &[f32],
+        bias: &[f32],
+        epsilon: f32,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        let count = x.len();
+        assert!(count == gain.len() && count == bias.len() && count == out.len(), "vectors of one length");
+        on_kernel!(self, layer_norm(x, gain, bias, epsilon, out))
+    }
+
+    /// `x = x * (1 + erf(x / sqrt 2)) / 2`, element by element, as the standard defines it.
+    pub fn gelu(&self, x: &mut [f32]) {
+        on_kernel!(self, gelu(x));
+    }
+
+    /// The vector divided by its length, in units of 1/127, rounded to the nearest, ties to even.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when the sum of squares is.
+    pub fn unit_bytes(&self, x: &[f32], out: &mut [i8]) -> Result<(), NumericsError> {
+        assert_eq!(x.len(), out.len(), "vectors of one length");
+        on_kernel!(self, unit_bytes(x, out))
+    }
+
     /// Rotates one head in place: pairs are `(j, j + n / 2)`, with the position's row of both tables.
     pub fn rope(&self, head: &mut [f32], cos: &[f32], sin: &[f32]) {
         assert!(head.len() == 2 * cos.len() && cos.len() == sin.len(), "one angle per pair");
@@ -149,23 +180,43 @@ impl Arithmetic {
         scores: &mut Vec<f32>,
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
-        let head_dim = query.len();
-        assert!(out.len() == head_dim && len > 0 && len.div_ceil(BLOCK) <= blocks.len(), "blocks hold every position");
+        self.attend_group(query, query.len(), blocks, len, scores, out)
+    }
+
+    /// [`Arithmetic::attend`] of several query heads that share keys and values: `queries` and `out` hold `head_dim`
+    /// values per head.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when a score is.
+    pub fn attend_group(
+        &self,
+        queries: &[f32],
+        head_dim: usize,
+        blocks: &[KvBlock<'_>],
+        len: usize,
+        scores: &mut Vec<f32>,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        assert!(head_dim > 0 && queries.len().is_multiple_of(head_dim), "heads are whole");
+        assert!(out.len() == queries.len() && len > 0 && len.div_ceil(BLOCK) <= blocks.len(), "blocks hold every position");
         let blocks = &blocks[..len.div_ceil(BLOCK)];
         let whole =
             |block: &KvBlock<'_>| block.keys.len() == head_dim * BLOCK && block.values.len() == head_dim * BLOCK;
         assert!(blocks.iter().all(whole), "blocks are whole");
+        let stride = blocks.len() * BLOCK;
         scores.clear();
-        scores.resize(blocks.len() * BLOCK, 0.0);
+        scores.resize(queries.len() / head_dim * stride, 0.0);
         let scale = attention_scale(head_dim);
-        for (block, scores) in blocks.iter().zip(scores.chunks_exact_mut(BLOCK)) {
-            on_kernel!(self, scores(query, block.keys, scale, scores));
+        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
+            on_kernel!(self, scores(queries, head_dim, block.keys, scale, &mut scores[at..], stride));
         }
-        let scores = &mut scores[..len];
-        self.softmax(scores)?;
+        for scores in scores.chunks_exact_mut(stride) {
+            self.softmax(&mut scores[..len])?;
+        }
         out.fill(0.0);
-        for (block, weights) in blocks.iter().zip(scores.chunks(BLOCK)) {
-            on_kernel!(self, add_weighted(weights, block.values, out));
+        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
+            let count = BLOCK.min(len - at);
+            on_kernel!(self, add_weighted(&scores[at..], stride, count, block.values, out, head_dim));
         }
         Ok(())
     }

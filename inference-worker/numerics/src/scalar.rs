@@ -34,6 +34,17 @@ const LN: [f32; 4] = [
     f32::from_bits(0x3ecc_cccd),
     f32::from_bits(0x3f2a_aaab),
 ];
+/// The error function's complement: its rational argument's factor and the coefficients of t^5 to t^1
+/// (Abramowitz and Stegun, 7.1.26; absolute error below 1.5e-7).
+const ERF_P: f32 = f32::from_bits(0x3ea7_ba05); // 0.3275911
+const ERF: [f32; 5] = [
+    f32::from_bits(0x3f87_dc22), // 1.061405429
+    f32::from_bits(0xbfba_00e3), // -1.453152027
+    f32::from_bits(0x3fb5_f0e3), // 1.421413741
+    f32::from_bits(0xbe91_a98e), // -0.284496736
+    f32::from_bits(0x3e82_7906), // 0.254829592
+];
+const SQRT_HALF: f32 = f32::from_bits(0x3f35_04f3);
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 const MAGNITUDE: u32 = 0x7fff_ffff;
 const INFINITY: u32 = 0x7f80_0000;
@@ -146,6 +157,31 @@ pub(crate) fn rms_norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) -
     Ok(())
 }
 
+/// The mean by the sum rule, the mean square of what is left by the same, then scale and shift in one `fma`.
+#[inline(always)]
+pub(crate) fn layer_norm(
+    x: &[f32],
+    gain: &[f32],
+    bias: &[f32],
+    epsilon: f32,
+    out: &mut [f32],
+) -> Result<(), NumericsError> {
+    let count = x.len() as f32;
+    let mean = sum(x) / count;
+    for (out, x) in out.iter_mut().zip(x) {
+        *out = x - mean;
+    }
+    let squares = sum_of_squares(out);
+    if !squares.is_finite() {
+        return Err(NumericsError::NonFinite { what: "a sum of squares" });
+    }
+    let factor = 1.0 / (squares / count + epsilon).sqrt();
+    for ((out, gain), bias) in out.iter_mut().zip(gain).zip(bias) {
+        *out = (*out * factor).mul_add(*gain, *bias);
+    }
+    Ok(())
+}
+
 #[inline(always)]
 pub(crate) fn rope(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     let (first, second) = head.split_at_mut(cos.len());
@@ -201,6 +237,13 @@ pub(crate) fn ln(x: f32) -> f32 {
 pub(crate) fn softmax(x: &mut [f32]) -> Result<(), NumericsError> {
     check_finite(x, "an attention score")?;
     let most = maximum(x);
+    softmax_below(x, most);
+    Ok(())
+}
+
+/// Softmax of finite values whose maximum is known. The sign of a maximum that is zero makes no difference.
+#[inline(always)]
+pub(crate) fn softmax_below(x: &mut [f32], most: f32) {
     for x in x.iter_mut() {
         *x = exp(*x - most);
     }
@@ -208,33 +251,35 @@ pub(crate) fn softmax(x: &mut [f32]) -> Result<(), NumericsError> {
     for x in x.iter_mut() {
         *x /= total;
     }
-    Ok(())
 }
 
-/// Scores of all positions of a block: sequential in the head's dimensions, positions side by side.
-#[inline(always)]
-pub(crate) fn scores(query: &[f32], keys: &[f32], scale: f32, out: &mut [f32]) {
-    let mut sums = [0.0f32; BLOCK];
-    for (query, keys) in query.iter().zip(keys.chunks_exact(BLOCK)) {
-        for (sum, key) in sums.iter_mut().zip(keys) {
-            *sum = query.mul_add(*key, *sum);
+/// Scores of all positions of a block: sequential in the head's dimensions, positions side by side. The scores of
+/// query `g` start at `g * stride`.
+pub(crate) fn scores(queries: &[f32], head_dim: usize, keys: &[f32], scale: f32, out: &mut [f32], stride: usize) {
+    for (query, out) in queries.chunks_exact(head_dim).zip(out.chunks_mut(stride)) {
+        let mut sums = [0.0f32; BLOCK];
+        for (query, keys) in query.iter().zip(keys.chunks_exact(BLOCK)) {
+            for (sum, key) in sums.iter_mut().zip(keys) {
+                *sum = query.mul_add(*key, *sum);
+            }
         }
-    }
-    for (out, sum) in out.iter_mut().zip(sums) {
-        *out = sum * scale;
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = sum * scale;
+        }
     }
 }
 
-/// Adds one block of weighted values: a sum by `fma` over the block's positions, then one addition.
-#[inline(always)]
-pub(crate) fn add_weighted(weights: &[f32], values: &[f32], out: &mut [f32]) {
-    let head_dim = out.len();
-    for (d, out) in out.iter_mut().enumerate() {
-        let mut sum = 0.0f32;
-        for (position, weight) in weights.iter().enumerate() {
-            sum = weight.mul_add(values[position * head_dim + d], sum);
+/// Adds one block of weighted values: a sum by `fma` over the block's positions, then one addition. The weights of
+/// row `g` of `out` start at `g * stride`.
+pub(crate) fn add_weighted(weights: &[f32], stride: usize, count: usize, values: &[f32], out: &mut [f32], head_dim: usize) {
+    for (weights, out) in weights.chunks(stride).zip(out.chunks_exact_mut(head_dim)) {
+        for (d, out) in out.iter_mut().enumerate() {
+            let mut sum = 0.0f32;
+            for (position, weight) in weights[..count].iter().enumerate() {
+                sum = weight.mul_add(values[position * head_dim + d], sum);
+            }
+            *out += sum;
         }
-        *out += sum;
     }
 }
 
@@ -243,6 +288,40 @@ pub(crate) fn silu_mul(gate: &mut [f32], up: &[f32]) {
     for (gate, up) in gate.iter_mut().zip(up) {
         *gate = (*gate / (1.0 + exp(-*gate))) * up;
     }
+}
+
+/// `x` times the normal distribution's share below `x`.
+#[inline(always)]
+pub(crate) fn gelu(x: &mut [f32]) {
+    for x in x {
+        let z = f32::from_bits(x.to_bits() & MAGNITUDE) * SQRT_HALF;
+        let t = 1.0 / z.mul_add(ERF_P, 1.0);
+        let mut p = ERF[0];
+        for coefficient in &ERF[1..] {
+            p = p.mul_add(t, *coefficient);
+        }
+        let tail = ((p * t) * exp(-(z * z))) * 0.5;
+        *x *= if *x >= 0.0 { 1.0 - tail } else { tail };
+    }
+}
+
+/// Direction of a vector in units of 1/127; zeros for a vector without one.
+#[inline(always)]
+pub(crate) fn unit_bytes(x: &[f32], out: &mut [i8]) -> Result<(), NumericsError> {
+    let squares = sum_of_squares(x);
+    if !squares.is_finite() {
+        return Err(NumericsError::NonFinite { what: "a sum of squares" });
+    }
+    let length = squares.sqrt();
+    if length < TINY {
+        out.fill(0);
+        return Ok(());
+    }
+    for (out, x) in out.iter_mut().zip(x) {
+        let rounded = ((x / length) * 127.0 + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
+        *out = rounded.clamp(-127, 127) as i8;
+    }
+    Ok(())
 }
 
 #[inline(always)]
