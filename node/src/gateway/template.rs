@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn chat_markup_language() {
-        let template = "{% for message in messages %}\n    {{- '<|im_start|>' + message['role'] + '\\n' + message.content | trim + '<|im_end|>' + '\\n' }}\n{% endfor %}\n{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}\n";
+        let template = "{% for message in messages %}\n    {{- '<|im_start|>' + message['role'] + '\\n' + message.content | trim + '<|im_end|>' + '\\n' }}\n{%- endfor %}\n{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}\n";
         let expected = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi <b><|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n";
         assert_eq!(rendered(template, json!({})).expect("renders"), expected);
     }
@@ -243,7 +243,7 @@ mod tests {
 {% endfor -%}
 {{ ns.seen }} {{ strftime_now("%d %b %Y") }} {{ messages[0] | tojson }} {{ {"b": [1, true, none], "a": "é\n"} | tojson(sort_keys=true, ensure_ascii=true) }}
 {{- [{"x": []}] | tojson(indent=2) }}{{ enable_thinking }}{{ undefined_name }}{{ bos_token }}"#;
-        let expected = "no tools;[USER]Why[ASSISTANT]Yes2 01 Jan 2026 {\"role\": \"system\", \"content\": \"Be brief.\"} {\"a\": \"\\u00e9\\n\", \"b\": [1, true, null]}[\n  {\n    \"x\": []\n  }\n]false";
+        let expected = "no tools;[USER]Why[ASSISTANT]Yes2 01 Jan 2026 {\"role\": \"system\", \"content\": \"Be brief.\"} {\"a\": \"\\u00e9\\n\", \"b\": [1, true, null]}[\n  {\n    \"x\": []\n  }\n]False";
         assert_eq!(rendered(template, json!({ "enable_thinking": false, "messages": 1 })).expect("renders"), expected);
     }
 
