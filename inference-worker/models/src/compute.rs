@@ -14,7 +14,7 @@ pub struct Compute {
     pool: Option<Arc<rayon::ThreadPool>>,
 }
 
-/// Rows of a block of work, at least: fewer are not worth another thread.
+/// Rows of a block of work come in multiples of this: fewer are not worth another thread, and kernels take 16 at once.
 const BLOCK_ROWS_MIN: usize = 16;
 /// Blocks per thread, so that uneven threads even out.
 const BLOCKS_PER_THREAD: usize = 4;
@@ -127,7 +127,7 @@ impl Compute {
         let tokens = input.scales.len();
         let total: usize = matrices.iter().map(|matrix| matrix.rows()).sum();
         let blocks = if self.threads() > 1 { self.threads() * BLOCKS_PER_THREAD } else { 1 };
-        let block_rows = total.div_ceil(blocks).max(BLOCK_ROWS_MIN).next_multiple_of(4);
+        let block_rows = total.div_ceil(blocks).max(BLOCK_ROWS_MIN).next_multiple_of(BLOCK_ROWS_MIN);
         // With one token a block's results are already in place; with more they are gathered afterwards.
         let mut gathered = vec![0.0; if tokens == 1 { 0 } else { total * tokens }];
         let mut rest = gathered.as_mut_slice();

@@ -227,20 +227,23 @@ impl Llama {
         out.resize(q.len(), 0.0);
         let reads: usize = rows.iter().map(|row| row.position + 1).sum();
         let big = reads * q.len() / rows.len() >= PARALLEL_WORK_MIN;
-        // Rows are cut into heads only if there are too few of them for the threads.
-        let heads_at_once = if rows.len() >= 2 * compute.threads() { heads } else { 1 };
-        let results = compute.map_chunks(big, out, heads_at_once * head_dim, |i, out| {
-            let (row, first) = (rows[i * heads_at_once / heads], i * heads_at_once % heads);
+        // Heads that share keys and values are computed together; rows are cut further only if there are too few of
+        // them for the threads.
+        let group = heads / kv_heads;
+        let groups_at_once = if rows.len() >= 2 * compute.threads() { kv_heads } else { 1 };
+        let parts = kv_heads / groups_at_once;
+        let results = compute.map_chunks(big, out, groups_at_once * group * head_dim, |i, out| {
+            let (row, first) = (rows[i / parts], i % parts * groups_at_once);
             let mut scores = Vec::new();
-            let queries = &q[i * heads_at_once * head_dim..][..heads_at_once * head_dim];
-            let pairs = queries.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim));
-            for (head, (query, out)) in (first..).zip(pairs) {
-                let blocks = &blocks[row.step][head * kv_heads / heads];
-                compute.arithmetic().attend(query, blocks, row.position + 1, &mut scores, out)?;
+            let queries = &q[i * out.len()..][..out.len()];
+            let pairs = queries.chunks_exact(group * head_dim).zip(out.chunks_exact_mut(group * head_dim));
+            for (head, (queries, out)) in (first..).zip(pairs) {
+                let blocks = &blocks[row.step][head];
+                compute.arithmetic().attend_group(queries, head_dim, blocks, row.position + 1, &mut scores, out)?;
             }
             Ok(())
         });
-        let owners = (0..results.len()).map(|i| rows[i * heads_at_once / heads]);
+        let owners = (0..results.len()).map(|i| rows[i / parts]);
         note(faults, &owners.collect::<Vec<_>>(), results);
     }
 
