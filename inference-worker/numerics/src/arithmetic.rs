@@ -198,7 +198,10 @@ impl Arithmetic {
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
         assert!(head_dim > 0 && queries.len().is_multiple_of(head_dim), "heads are whole");
-        assert!(out.len() == queries.len() && len > 0 && len.div_ceil(BLOCK) <= blocks.len(), "blocks hold every position");
+        assert!(
+            out.len() == queries.len() && len > 0 && len.div_ceil(BLOCK) <= blocks.len(),
+            "blocks hold every position"
+        );
         let blocks = &blocks[..len.div_ceil(BLOCK)];
         let whole =
             |block: &KvBlock<'_>| block.keys.len() == head_dim * BLOCK && block.values.len() == head_dim * BLOCK;

@@ -27,7 +27,7 @@ pub struct Report {
 type Golden = fn(&Arithmetic, &mut Source, &mut Digest) -> Result<(), NumericsError>;
 
 /// Operations, how to exercise them, and the frozen digests.
-const GOLDEN: [(&str, Golden, &str); 11] = [
+const GOLDEN: [(&str, Golden, &str); 14] = [
     ("quantise", quantise, "3da70342cea7c4a10b80cc3b0496e6c824d1ad9c9f11faa6232a59ee73be9552"),
     ("product", product, "55f9b398c4cec48c5f04b158804f2640f0400c6e6f60f577b3f97844263ed0fc"),
     ("rms_norm", rms_norm, "87d3095059926af8f1eee25d2fb2caac715759318a9359ffea0cf903cdd5b4f2"),
@@ -39,6 +39,9 @@ const GOLDEN: [(&str, Golden, &str); 11] = [
     ("exp", exp, "de39ddec8702825881d996f5d4256fbcb41a2dc6aa1d69ea8b112603ca8cee30"),
     ("surprise", surprise, "a6a9902e4fbcf79ced492c991d71ad3d79b5d9e1e4120835e690acd0483dc8ce"),
     ("sample", sample, "6619a519124ce66535441220fe369b1c4c5efb5aa8abef0ed1333af7ce8176b7"),
+    ("layer_norm", layer_norm, "3b517a31a7fd010cff5cadd705427abe73c01a3f67849d07023e614fef89c8b9"),
+    ("gelu", gelu, "1651867e267484d8262cc8a513230c5142b008d6022eee9fbac60a1fe5dba1d7"),
+    ("unit_bytes", unit_bytes, "f67be4307ea25dc2089506adbeecaa2ab445bac57b004f2dc8dc63808b1a2c0a"),
 ];
 
 /// Recomputes every golden vector on a kernel. A machine that fails must not serve.
@@ -238,6 +241,35 @@ fn sample(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> 
             let logits = source.values(1_000);
             digest.0.update(&arithmetic.sample(&logits, sampling, &mut draws)?.to_le_bytes());
         }
+    }
+    Ok(())
+}
+
+fn layer_norm(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let (x, gain, bias) = (source.values(length), source.values(length), source.values(length));
+        let mut out = vec![0.0; length];
+        arithmetic.layer_norm(&x, &gain, &bias, f32::from_bits(0x3727_c5ac), &mut out)?;
+        digest.floats(&out);
+    }
+    Ok(())
+}
+
+fn gelu(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    // Multiples of 2^-6 from -20 to 20, the smallest and largest numbers, and random ones.
+    let mut x: Vec<f32> = (-1_280..=1_280).map(|i| i as f32 * f32::from_bits((127 - 6) << 23)).collect();
+    x.extend([f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE, 0.0, -0.0, f32::MAX, f32::MIN]);
+    x.extend(source.values(1_000));
+    arithmetic.gelu(&mut x);
+    digest.floats(&x);
+    Ok(())
+}
+
+fn unit_bytes(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let mut out = vec![0; length];
+        arithmetic.unit_bytes(&source.values(length), &mut out)?;
+        digest.integers(&out.into_iter().map(i16::from).collect::<Vec<_>>());
     }
     Ok(())
 }

@@ -20,16 +20,85 @@ pub struct Table {
     pub sin: Vec<f32>,
 }
 
+/// How angles are stretched. Factors are in thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stretch {
+    /// Not at all.
+    None,
+    /// All angles are divided by the factor.
+    Linear {
+        /// The factor.
+        factor_milli: u32,
+    },
+    /// Frequencies that turn less than `low` times in `context` positions are divided by the factor, those that turn
+    /// more than `high` times are kept, and between the two is a straight line.
+    Bands {
+        /// The factor.
+        factor_milli: u32,
+        /// Turns below which angles are divided.
+        low_milli: u32,
+        /// Turns above which they are kept; more than `low_milli`.
+        high_milli: u32,
+        /// Positions the model was first trained with.
+        context: u32,
+    },
+}
+
+impl Stretch {
+    /// The stretched frequency; both in turns per position, as fractions of 2^128.
+    fn apply(self, turns: u128) -> u128 {
+        let divide = |factor_milli: u32| {
+            let factor = u128::from(factor_milli);
+            turns / factor * 1_000 + turns % factor * 1_000 / factor
+        };
+        match self {
+            Self::None => turns,
+            Self::Linear { factor_milli } => divide(factor_milli),
+            Self::Bands { factor_milli, low_milli, high_milli, context } => {
+                // Thousandths of turns in `context` positions, with 64 fractional bits.
+                let seen = (turns >> 64) * u128::from(context) * 1_000;
+                let (low, high) = (u128::from(low_milli) << 64, u128::from(high_milli) << 64);
+                if seen <= low {
+                    return divide(factor_milli);
+                }
+                if seen >= high {
+                    return turns;
+                }
+                let share = (seen - low) / u128::from(high_milli - low_milli);
+                let (slow, gap) = (divide(factor_milli), turns - divide(factor_milli));
+                slow + (gap >> 64) * share + ((gap & u128::from(u64::MAX)) * share >> 64)
+            }
+        }
+    }
+}
+
 /// Makes the table of positions `0..positions`.
 ///
 /// # Panics
 /// If `base < 2`, `head_dim` is odd or 0, or `positions` exceeds the limit: importers check shapes first.
 #[must_use]
 pub fn table(base: u64, head_dim: usize, positions: usize) -> Table {
+    stretched_table(base, head_dim, positions, Stretch::None)
+}
+
+/// Makes the table of positions `0..positions` with stretched angles.
+///
+/// # Panics
+/// As [`table`]; also for a factor below 1 or bands in the wrong order.
+#[must_use]
+pub fn stretched_table(base: u64, head_dim: usize, positions: usize, stretch: Stretch) -> Table {
     assert!(base >= 2 && head_dim > 0 && head_dim.is_multiple_of(2), "a rotary shape");
     assert!(positions <= POSITIONS_MAX, "{positions} positions exceed {POSITIONS_MAX}");
+    match stretch {
+        Stretch::None => {}
+        Stretch::Linear { factor_milli } => assert!(factor_milli >= 1_000, "a factor of at least 1"),
+        Stretch::Bands { factor_milli, low_milli, high_milli, .. } => {
+            assert!(factor_milli >= 1_000 && low_milli < high_milli, "a factor of at least 1 and two bands");
+        }
+    }
     let constants = Constants::new();
-    let turns: Vec<u128> = (0..head_dim / 2).map(|j| constants.turns_per_position(base, j, head_dim)).collect();
+    let frequency = |j| stretch.apply(constants.turns_per_position(base, j, head_dim));
+    let turns: Vec<u128> = (0..head_dim / 2).map(frequency).collect();
     let mut table = Table { cos: Vec::new(), sin: Vec::new() };
     table.cos.reserve_exact(positions * turns.len());
     table.sin.reserve_exact(positions * turns.len());
@@ -226,5 +295,33 @@ mod tests {
         assert_eq!(to_f32(ONE + 3 * (ONE >> 24)), f32::from_bits(0x3f80_0002));
         assert_eq!(to_f32(2 * ONE - 1), 2.0);
         assert_eq!(to_f32(1), f32::from_bits((127 - 120) << 23));
+    }
+
+    #[test]
+    fn stretched_angles_are_close_to_their_formulas() {
+        let bands = Stretch::Bands { factor_milli: 8_000, low_milli: 1_000, high_milli: 4_000, context: 8_192 };
+        for (stretch, base) in [(Stretch::Linear { factor_milli: 2_500 }, 10_000u64), (bands, 500_000)] {
+            let table = stretched_table(base, 64, 40, stretch);
+            for j in 0..32 {
+                let plain = (base as f64).powf(-(2.0 * j as f64) / 64.0);
+                let turns = 8_192.0 * plain / std::f64::consts::TAU;
+                let frequency = match stretch {
+                    Stretch::Linear { .. } => plain / 2.5,
+                    _ if turns < 1.0 => plain / 8.0,
+                    _ if turns > 4.0 => plain,
+                    _ => {
+                        let share = (turns - 1.0) / 3.0;
+                        (1.0 - share) * plain / 8.0 + share * plain
+                    }
+                };
+                let (cos, sin) = (table.cos[39 * 32 + j], table.sin[39 * 32 + j]);
+                assert!((f64::from(cos) - (39.0 * frequency).cos()).abs() < 1e-7, "cosine of frequency {j}");
+                assert!((f64::from(sin) - (39.0 * frequency).sin()).abs() < 1e-7, "sine of frequency {j}");
+            }
+        }
+        assert_eq!(
+            stretched_table(10_000, 8, 9, Stretch::Linear { factor_milli: 1_000 }).cos[..36],
+            table(10_000, 8, 9).cos[..36]
+        );
     }
 }

@@ -271,7 +271,14 @@ pub(crate) fn scores(queries: &[f32], head_dim: usize, keys: &[f32], scale: f32,
 
 /// Adds one block of weighted values: a sum by `fma` over the block's positions, then one addition. The weights of
 /// row `g` of `out` start at `g * stride`.
-pub(crate) fn add_weighted(weights: &[f32], stride: usize, count: usize, values: &[f32], out: &mut [f32], head_dim: usize) {
+pub(crate) fn add_weighted(
+    weights: &[f32],
+    stride: usize,
+    count: usize,
+    values: &[f32],
+    out: &mut [f32],
+    head_dim: usize,
+) {
     for (weights, out) in weights.chunks(stride).zip(out.chunks_exact_mut(head_dim)) {
         for (d, out) in out.iter_mut().enumerate() {
             let mut sum = 0.0f32;

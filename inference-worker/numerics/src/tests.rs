@@ -109,6 +109,11 @@ proptest! {
             let mut out = vec![0.0; x.len()];
             arithmetic.rms_norm(&x, &gain, epsilon, &mut out).map(|()| bits(&out))
         });
+        let bias: Vec<f32> = gain.iter().rev().copied().collect();
+        agree(|arithmetic| {
+            let mut out = vec![0.0; x.len()];
+            arithmetic.layer_norm(&x, &gain, &bias, epsilon, &mut out).map(|()| bits(&out))
+        });
     }
 
     #[test]
@@ -116,6 +121,8 @@ proptest! {
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.softmax(&mut x).map(|()| bits(&x)) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.silu_mul(&mut x, &y); bits(&x) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.add(&mut x, &y); bits(&x) });
+        agree(|arithmetic| { let mut x = x.clone(); arithmetic.gelu(&mut x); bits(&x) });
+        agree(|arithmetic| { let mut out = vec![0; x.len()]; arithmetic.unit_bytes(&x, &mut out).map(|()| out) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.exp(&mut x); bits(&x) });
         agree(|arithmetic| arithmetic.argmax(&x));
         agree(|arithmetic| arithmetic.surprise(&x, x.len() / 2).map(f32::to_bits));
@@ -167,6 +174,50 @@ fn long_products_agree_at_every_limit() {
 }
 
 #[test]
+fn products_of_many_tokens_agree_at_every_limit() {
+    for (rows, inputs, tokens) in [(17, 511, 6), (16, 512, 7), (15, 513, 13), (33, 1_025, 11), (2, 65_793, 6)] {
+        for (weight, activation) in [(127, 32_767), (-127, 32_767), (-127, -32_767)] {
+            let (w, q) = (vec![weight; rows * inputs], vec![activation; inputs * tokens]);
+            let out = truth(|arithmetic| {
+                let mut out = vec![0.0; rows * tokens];
+                let rows = Rows { weights: &w, scales: &vec![1.0; rows], inputs };
+                arithmetic.product(rows, &q, &vec![1.0; tokens], &mut out);
+                bits(&out)
+            });
+            let exact = inputs as i64 * i64::from(weight) * i64::from(activation);
+            assert_eq!(out, bits(&vec![exact as f32; rows * tokens]));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn heads_that_share_keys_agree_with_each_alone(
+        (queries, keys, values, head_dim, len) in (1usize..8, 1usize..80, 1usize..150).prop_flat_map(|(heads, head_dim, len)| {
+            let room = len.div_ceil(BLOCK) * BLOCK * head_dim;
+            (modest(heads * head_dim), modest(room), modest(room), Just(head_dim), Just(len))
+        })
+    ) {
+        let size = head_dim * BLOCK;
+        let blocks: Vec<_> = keys.chunks(size).zip(values.chunks(size)).map(|(keys, values)| KvBlock { keys, values }).collect();
+        let together = truth(|arithmetic| {
+            let mut out = vec![0.0; queries.len()];
+            arithmetic.attend_group(&queries, head_dim, &blocks, len, &mut Vec::new(), &mut out).map(|()| bits(&out))
+        });
+        let alone = truth(|arithmetic| {
+            let mut out = vec![0.0; queries.len()];
+            for (query, out) in queries.chunks(head_dim).zip(out.chunks_mut(head_dim)) {
+                arithmetic.attend(query, &blocks, len, &mut Vec::new(), out)?;
+            }
+            Ok::<_, NumericsError>(bits(&out))
+        });
+        prop_assert_eq!(together, alone);
+    }
+}
+
+#[test]
 fn exp_and_ln_are_close_to_the_functions_they_are_named_after() {
     let arithmetic = Arithmetic::best().expect("a kernel");
     let mut x: Vec<f32> = (-8_700..=8_800).map(|i| i as f32 * 0.01).collect();
@@ -183,6 +234,34 @@ fn exp_and_ln_are_close_to_the_functions_they_are_named_after() {
     arithmetic.exp(&mut edge);
     assert_eq!(edge[..3], [1.0; 3]);
     assert!(edge[3].is_finite() && edge[4] > 0.0);
+}
+
+#[test]
+fn gelu_norms_and_directions_are_what_they_are_named_after() {
+    let arithmetic = Arithmetic::best().expect("a kernel");
+    // Phi(x) at 0, 0.5, 1, 2, 3, 5 to nine digits.
+    let known = [(0.0, 0.5), (0.5, 0.691462461), (1.0, 0.841344746), (2.0, 0.977249868), (3.0, 0.998650102)];
+    for (x, share) in known.into_iter().chain([(5.0, 0.999999713f64)]) {
+        let mut both = [x as f32, -x as f32];
+        arithmetic.gelu(&mut both);
+        for (got, exact) in both.into_iter().zip([x * share, -x * (1.0 - share)]) {
+            assert!((f64::from(got) - exact).abs() < 1e-6, "gelu of {x}: {got}, not {exact}");
+        }
+    }
+    let x: Vec<f32> = (0..100).map(|i| (i * i % 37) as f32 - 11.5).collect();
+    let (gain, bias, mut out) = (vec![2.0; 100], vec![0.5; 100], vec![0.0; 100]);
+    arithmetic.layer_norm(&x, &gain, &bias, 1e-5, &mut out).expect("finite");
+    let mean = x.iter().map(|&x| f64::from(x)).sum::<f64>() / 100.0;
+    let variance = x.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>() / 100.0;
+    for (out, x) in out.iter().zip(&x) {
+        let exact = (f64::from(*x) - mean) / (variance + 1e-5).sqrt() * 2.0 + 0.5;
+        assert!((f64::from(*out) - exact).abs() < 1e-5, "{out}, not {exact}");
+    }
+    let mut unit = [9; 3];
+    arithmetic.unit_bytes(&[3.0, -4.0, 0.0], &mut unit).expect("finite");
+    assert_eq!(unit, [76, -102, 0]);
+    arithmetic.unit_bytes(&[0.0; 3], &mut unit).expect("finite");
+    assert_eq!(unit, [0; 3]);
 }
 
 #[test]
@@ -224,7 +303,7 @@ fn what_is_not_finite_is_an_error_of_its_job() {
 fn golden_vectors_are_the_frozen_ones_on_every_kernel() {
     for kernel in Kernel::available() {
         let report = self_test(kernel).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(report.checks.len(), 11);
+        assert_eq!(report.checks.len(), 14);
     }
     for kernel in Kernel::ALL.into_iter().filter(|kernel| !Kernel::available().contains(kernel)) {
         assert!(matches!(self_test(kernel), Err(NumericsError::Unavailable { .. })));
