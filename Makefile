@@ -17,8 +17,9 @@ deps: ## Installs the Debian packages that the build and the tests need
 	@./tests/scripts/install-deps.sh
 
 .PHONY: weights
-weights: deps ## Downloads and verifies SmolLM2-135M-Instruct
+weights: deps ## Downloads and verifies SmolLM2-135M-Instruct and all-MiniLM-L6-v2
 	@./inference-worker/models/fetch-weights.sh >/dev/null
+	@./inference-worker/models/fetch-minilm.sh >/dev/null
 
 .PHONY: peers
 peers: deps ## Installs the official Move tools that the tests compare with
@@ -80,3 +81,12 @@ bench-consensus: deps ## Measures consensus alone: throughput and latency of fou
 bench-network: build weights ## Measures commit latency of four validators with and without inference
 	$(CARGO) build --locked --workspace --bins
 	@./tests/scripts/bench-network.sh $(NOEMA) $(CARGO_TARGET_DIR)/debug/bench_network
+
+.PHONY: bench-inference
+bench-inference: ## Measures inference beside llama.cpp on the same weights
+	@./tests/scripts/bench-inference.sh
+
+.PHONY: bench-quality
+bench-quality: build weights ## Measures what the arithmetic costs in quality, against an f32 forward pass
+	$(CARGO) build --locked --workspace --example reference
+	@./tests/scripts/bench-quality.sh $(NOEMA) $(CARGO_TARGET_DIR)/debug/examples/reference
