@@ -10,6 +10,10 @@ pub const NUMERICS_VERSION: u32 = 1;
 pub enum Family {
     /// Decoder-only transformer with RMSNorm, rotary positions and SwiGLU.
     Llama,
+    /// Decoder-only transformer with LayerNorm, partly rotary positions, GELU and parallel residual branches.
+    NeoX,
+    /// Encoder with learnt positions, LayerNorm after each branch and GELU: embeds texts.
+    Bert,
 }
 
 /// Stretching of rotary positions. The order of variants is the wire format.
@@ -17,6 +21,10 @@ pub enum Family {
 pub enum RopeScaling {
     /// None.
     None,
+    /// Positions are divided by a factor.
+    Linear,
+    /// Low frequencies are divided by a factor, high ones kept, those between blended, as LLaMA 3.1 does.
+    Llama3,
 }
 
 /// Token ids with a meaning of their own.
@@ -93,7 +101,12 @@ impl ModelManifest {
         let [layers, hidden, heads, kv_heads, head_dim, feed_forward] =
             [self.layers, self.hidden, self.heads, self.kv_heads, self.head_dim, self.feed_forward].map(u64::from);
         let attention = 2 * hidden * heads * head_dim + 2 * hidden * kv_heads * head_dim;
-        layers * (attention + 3 * hidden * feed_forward)
+        // The feed-forward layer has a gate beside its two matrices in one family only.
+        let matrices = match self.family {
+            Family::Llama => 3,
+            Family::NeoX | Family::Bert => 2,
+        };
+        layers * (attention + matrices * hidden * feed_forward)
     }
 
     /// Price of the model.
@@ -154,5 +167,7 @@ mod tests {
         assert_eq!(smollm2.cost(), Cost { prompt_token: 3_318, new_token: 16_810, context_kilo: 1_106 });
         assert_eq!(smollm2.cost().units(0, 0), 0);
         assert_eq!(smollm2.cost().units(u64::MAX, 1), u64::MAX);
+        let without_gate = ModelManifest { family: Family::NeoX, ..smollm2 };
+        assert_eq!(without_gate.body_macs(), 106_168_320 - 30 * 576 * 1_536);
     }
 }

@@ -10,7 +10,7 @@ use noema_types::Hash;
 
 use crate::limits::{BATCH_OTHERS_MAX, BATCH_SEQUENCES_MAX};
 use crate::pool::Shared;
-use crate::sequence::{Part, Sequence, Turn};
+use crate::sequence::{Part, Sequence, Turn, causal};
 
 /// Runs jobs until the pool ends.
 pub(crate) struct Scheduler {
@@ -149,6 +149,6 @@ fn forward(compute: &Compute, model: &LoadedModel, group: &mut [Running]) -> Vec
         .flatten()
         .map(|part| Step { tokens: &part.tokens, cache: &mut *part.cache, want: part.want })
         .collect();
-    let mut results = model.model.forward(compute, &mut steps).into_iter();
+    let mut results = causal(model).forward(compute, &mut steps).into_iter();
     counts.iter().map(|count| results.by_ref().take(*count).collect()).collect()
 }

@@ -2,7 +2,7 @@
 
 use noema_inference_api::limits::BASIS_POINTS;
 use noema_inference_api::{Answer, AnswerError, Generated, Job, JobKind, Stop};
-use noema_models::{KvCache, LoadedModel, Logits, ModelError, Special, Want};
+use noema_models::{KvCache, LoadedModel, Logits, Model, ModelError, Special, Want};
 use noema_numerics::{Arithmetic, Draws, NumericsError, Sampling, micro_nats};
 
 use crate::limits::{PREFILL_TOKENS_MAX, SCORED_TOKENS_MAX};
@@ -92,7 +92,7 @@ impl Sequence {
         if let Err(error) = job.check() {
             return Ok(Err(refused(error)));
         }
-        if let Some(what) = unsupported(job) {
+        if let Some(what) = unsupported(job, model) {
             return Ok(Err(refused(AnswerError::Unsupported { what })));
         }
         let prompt = model.tokenizer.encode_prompt(&job.prompt, Special::Parse)?;
@@ -185,9 +185,15 @@ impl Sequence {
     }
 }
 
-/// What this engine does not do yet.
-fn unsupported(job: &Job) -> Option<String> {
+/// The network of a model that continues texts.
+pub(crate) fn causal(model: &LoadedModel) -> &dyn Model {
+    &**model.causal().expect("jobs that other models cannot do are refused first")
+}
+
+/// What this engine or this model does not do.
+fn unsupported(job: &Job, model: &LoadedModel) -> Option<String> {
     let what = match &job.kind {
+        JobKind::Generate | JobKind::Choose(_) if model.causal().is_none() => "continue texts",
         JobKind::Score(_) => "score a continuation",
         JobKind::Embed => "embed",
         JobKind::Draw(_) => "draw",
@@ -234,7 +240,7 @@ impl Generation {
     fn new(job: &Job, model: &LoadedModel) -> Self {
         let options = &job.options;
         Self {
-            cache: model.model.new_cache(),
+            cache: causal(model).new_cache(),
             sampling: Sampling {
                 temperature_bps: options.temperature_bps,
                 top_k: options.top_k,
@@ -297,7 +303,7 @@ impl Choice {
             Ok(Candidate { tokens, cache: None, read: 0, surprise: 0 })
         };
         Ok(Self {
-            cache: model.model.new_cache(),
+            cache: causal(model).new_cache(),
             options: choices.iter().map(candidate).collect::<Result<_, ModelError>>()?,
             is_scoring: false,
             reading: Vec::new(),

@@ -29,25 +29,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let loaded = load(&path, None)?;
     println!("loaded and checked in {:.2?}", start.elapsed());
+    let model = loaded.causal().ok_or("this model does not continue texts")?;
     let prompt = loaded.tokenizer.encode_prompt("The capital of France is", Special::Parse)?;
     for kernel in Kernel::available() {
         let compute = Compute::with_threads(kernel, threads)?;
         let text: Vec<u32> = (0..PROMPT_TOKENS as u32).map(|i| (i * 97 + 20) % loaded.manifest.vocab).collect();
-        let mut cache = loaded.model.new_cache();
+        let mut cache = model.new_cache();
         let (start, busy) = (Instant::now(), cpu_seconds());
         for tokens in text.chunks(CHUNK) {
             let mut steps = [Step { tokens, cache: &mut cache, want: Want::Last }];
-            loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
+            model.forward(&compute, &mut steps).pop().expect("one result")?;
         }
         let prefill = PROMPT_TOKENS as f64 / start.elapsed().as_secs_f64();
         let prefill_cpu = PROMPT_TOKENS as f64 / (cpu_seconds() - busy);
-        let mut cache = loaded.model.new_cache();
+        let mut cache = model.new_cache();
         let (mut tokens, mut answer) = (prompt.clone(), Vec::new());
         let (mut seconds, mut busy) = (0.0, 0.0);
         for _ in 0..NEW_TOKENS {
             let start = Instant::now();
             let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::Last }];
-            let logits = loaded.model.forward(&compute, &mut steps).pop().expect("one result")?;
+            let logits = model.forward(&compute, &mut steps).pop().expect("one result")?;
             let next = compute.arithmetic().argmax(logits.last().ok_or("no logits")?)? as u32;
             if answer.is_empty() {
                 busy = cpu_seconds();

@@ -60,6 +60,14 @@ pub enum ModelError {
     /// The imported file cannot be read.
     #[error("cannot read the gguf file: {0}")]
     Gguf(String),
+    /// A Hugging Face folder cannot be read.
+    #[error("cannot read {file}: {reason}")]
+    HuggingFace {
+        /// Which file of it.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The imported file asks for something that is not built yet.
     #[error("{what} `{value}` is not supported; supported: {supported}")]
     Unsupported {

@@ -13,18 +13,23 @@
 //! The directory is a function of the manifest and the tokenizer's length, so a shape has exactly one layout. The
 //! model's root is the BLAKE3 hash of the whole file.
 //!
+//! A family with numbers of its own has them in a file of the second version: magic "NOEMAW02", and an [`Extension`]
+//! right after the header, within its length.
+//!
 //! Sections of the LLaMA family: `rope.cos`, `rope.sin` (context x head_dim / 2), `tokenizer`, `embed` (vocab x hidden),
 //! then per layer `attn_norm`, `q`, `k`, `v`, `o`, `ffn_norm`, `gate`, `up`, `down`, then `norm` and, unless the head is
-//! tied, `head`. Rotary pairs are `(j, j + head_dim / 2)` within each head.
+//! tied, `head`. Rotary pairs are `(j, j + head_dim / 2)` within each head. `extension.rs` lists the sections of the other
+//! families: `name_bias` follows `name`, rotary tables have the width that is rotated.
 
 use std::io::Write;
 
-use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION};
+use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling};
 use noema_numerics::{rope, weights};
 use noema_types::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
+pub use crate::extension::{Extension, Pooling};
 use crate::limits::{
     ALIGNMENT, CONTEXT_MAX, HEADS_MAX, IMPORT_CHUNK_WEIGHTS, LAYERS_MAX, ROPE_BYTES_MAX, SPECIAL_TOKENS_MAX,
     TEMPLATE_BYTES_MAX, TOKENIZER_BYTES_MAX, VOCAB_MAX, WIDTH_MAX,
@@ -32,6 +37,8 @@ use crate::limits::{
 
 /// First bytes of a canonical file.
 pub const MAGIC: [u8; 8] = *b"NOEMAW01";
+/// First bytes of a canonical file whose family has numbers of its own.
+pub const MAGIC_EXTENDED: [u8; 8] = *b"NOEMAW02";
 
 /// What precedes the sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +102,8 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
     rule("numerics version", manifest.numerics.into(), manifest.numerics == NUMERICS_VERSION, || {
         format!("this build computes version {NUMERICS_VERSION}")
     })?;
+    let scaling = manifest.rope_scaling;
+    rule("rotary scaling", scaling as u64, scaling == RopeScaling::None, || "0, none".to_owned())?;
     at_most("layers", manifest.layers, LAYERS_MAX)?;
     at_most("hidden", manifest.hidden, WIDTH_MAX)?;
     at_most("feed_forward", manifest.feed_forward, WIDTH_MAX)?;
@@ -109,7 +118,8 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
     rule("heads", manifest.heads.into(), manifest.heads.is_multiple_of(manifest.kv_heads), || {
         format!("a multiple of the {} kv_heads", manifest.kv_heads)
     })?;
-    rule("rope_base", manifest.rope_base, manifest.rope_base >= 2, || "at least 2".to_owned())?;
+    let rotates = manifest.family != Family::Bert;
+    rule("rope_base", manifest.rope_base, !rotates || manifest.rope_base >= 2, || "at least 2".to_owned())?;
     let table = u64::from(manifest.context) * u64::from(manifest.head_dim / 2) * 4;
     rule("rotary table", table, table <= ROPE_BYTES_MAX, || format!("at most {ROPE_BYTES_MAX} bytes"))?;
     let epsilon = f32::from_bits(manifest.norm_epsilon_bits);
@@ -130,7 +140,7 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
     Ok(())
 }
 
-fn rule(what: &str, got: u64, holds: bool, rule: impl FnOnce() -> String) -> Result<(), ModelError> {
+pub(crate) fn rule(what: &str, got: u64, holds: bool, rule: impl FnOnce() -> String) -> Result<(), ModelError> {
     if holds { Ok(()) } else { Err(ModelError::Shape { what: what.to_owned(), got, rule: rule() }) }
 }
 
@@ -139,46 +149,42 @@ fn rule(what: &str, got: u64, holds: bool, rule: impl FnOnce() -> String) -> Res
 /// # Errors
 /// [`ModelError::Shape`] as [`check_manifest`], or when the tokenizer is too long.
 pub fn directory(manifest: &ModelManifest, tokenizer_bytes: u64) -> Result<Vec<Section>, ModelError> {
+    directory_with(manifest, &Extension::None, tokenizer_bytes)
+}
+
+/// The sections of a model of any family, in file order.
+///
+/// # Errors
+/// As [`directory`]; also when the extension does not fit the manifest.
+pub fn directory_with(
+    manifest: &ModelManifest,
+    extension: &Extension,
+    tokenizer_bytes: u64,
+) -> Result<Vec<Section>, ModelError> {
     check_manifest(manifest)?;
+    extension.check(manifest)?;
     rule("tokenizer", tokenizer_bytes, tokenizer_bytes <= TOKENIZER_BYTES_MAX, || {
         format!("at most {TOKENIZER_BYTES_MAX} bytes")
     })?;
-    let Family::Llama = manifest.family;
     let mut list = DirectoryBuilder::default();
-    let ModelManifest { hidden, feed_forward, vocab, context, head_dim, .. } = *manifest;
-    let (query, shared) = (manifest.heads * head_dim, manifest.kv_heads * head_dim);
-    list.push("rope.cos", SectionKind::F32, context, head_dim / 2);
-    list.push("rope.sin", SectionKind::F32, context, head_dim / 2);
+    let rotary = extension.rotary(manifest);
+    if rotary > 0 {
+        list.push("rope.cos", SectionKind::F32, manifest.context, rotary / 2);
+        list.push("rope.sin", SectionKind::F32, manifest.context, rotary / 2);
+    }
     list.push("tokenizer", SectionKind::Bytes, 1, tokenizer_bytes as u32);
-    list.push("embed", SectionKind::W8, vocab, hidden);
-    for layer in 0..manifest.layers {
-        let mut push =
-            |name: &str, kind, rows, columns| list.push(&format!("layers.{layer}.{name}"), kind, rows, columns);
-        push("attn_norm", SectionKind::F32, 1, hidden);
-        push("q", SectionKind::W8, query, hidden);
-        push("k", SectionKind::W8, shared, hidden);
-        push("v", SectionKind::W8, shared, hidden);
-        push("o", SectionKind::W8, hidden, query);
-        push("ffn_norm", SectionKind::F32, 1, hidden);
-        push("gate", SectionKind::W8, feed_forward, hidden);
-        push("up", SectionKind::W8, feed_forward, hidden);
-        push("down", SectionKind::W8, hidden, feed_forward);
-    }
-    list.push("norm", SectionKind::F32, 1, hidden);
-    if !manifest.tied_head {
-        list.push("head", SectionKind::W8, vocab, hidden);
-    }
+    extension.sections(manifest, &mut list);
     Ok(list.sections)
 }
 
 #[derive(Default)]
-struct DirectoryBuilder {
+pub(crate) struct DirectoryBuilder {
     sections: Vec<Section>,
     end: u64,
 }
 
 impl DirectoryBuilder {
-    fn push(&mut self, name: &str, kind: SectionKind, rows: u32, columns: u32) {
+    pub(crate) fn push(&mut self, name: &str, kind: SectionKind, rows: u32, columns: u32) {
         let values = u64::from(rows) * u64::from(columns);
         let length = match kind {
             SectionKind::Bytes => values,
@@ -202,29 +208,51 @@ pub fn write(
     target: &mut dyn Write,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Hash, ModelError> {
-    let directory = directory(manifest, tokenizer.len() as u64)?;
+    write_with(manifest, &Extension::None, tokenizer, source, target, progress)
+}
+
+/// Writes a canonical file of any family and returns its root.
+///
+/// # Errors
+/// As [`write()`]; also when the extension does not fit the manifest.
+pub fn write_with(
+    manifest: &ModelManifest,
+    extension: &Extension,
+    tokenizer: &[u8],
+    source: &mut dyn WeightSource,
+    target: &mut dyn Write,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Hash, ModelError> {
+    let directory = directory_with(manifest, extension, tokenizer.len() as u64)?;
     let header = Header {
         manifest: manifest.clone(),
         tokenizer: Hash(*blake3::hash(tokenizer).as_bytes()),
         directory: directory.clone(),
     };
-    let header = bcs::to_bytes(&header).map_err(|error| ModelError::Malformed(error.to_string()))?;
+    let encoded = match extension {
+        Extension::None => bcs::to_bytes(&header),
+        _ => bcs::to_bytes(&(&header, extension)),
+    };
+    let header = encoded.map_err(|error| ModelError::Malformed(error.to_string()))?;
     let total = directory.last().map_or(0, |section| section.offset + section.length);
     let mut out = HashingWriter { target, hasher: blake3::Hasher::new(), written: 0 };
-    out.put(&MAGIC)?;
+    out.put(if *extension == Extension::None { &MAGIC } else { &MAGIC_EXTENDED })?;
     out.put(&(header.len() as u64).to_le_bytes())?;
     out.put(&header)?;
     out.pad()?;
     let start = out.written;
-    let table = rope::table(manifest.rope_base, manifest.head_dim as usize, manifest.context as usize);
+    let table = match extension.rotary(manifest) as usize {
+        0 => None,
+        rotary => Some(rope::table(manifest.rope_base, rotary, manifest.context as usize)),
+    };
     for section in &directory {
         out.pad()?;
         assert_eq!(out.written - start, section.offset, "sections follow the directory");
         match (section.kind, section.name.as_str()) {
-            (_, "rope.cos") => out.put_floats(&table.cos)?,
-            (_, "rope.sin") => out.put_floats(&table.sin)?,
+            (_, "rope.cos") => out.put_floats(&table.as_ref().expect("a family that rotates").cos)?,
+            (_, "rope.sin") => out.put_floats(&table.as_ref().expect("a family that rotates").sin)?,
             (SectionKind::Bytes, _) => out.put(tokenizer)?,
-            (SectionKind::F32, name) => out.put_norm(name, source)?,
+            (SectionKind::F32, _) => out.put_values(section, source)?,
             (SectionKind::W8, _) => out.put_weights(section, manifest.head_dim, source)?,
         }
         progress(out.written - start, total);
@@ -256,12 +284,21 @@ impl HashingWriter<'_> {
         self.put(&bytes)
     }
 
-    fn put_norm(&mut self, name: &str, source: &mut dyn WeightSource) -> Result<(), ModelError> {
-        let gain = source.rows(name, 0, 1)?;
-        if let Some(value) = gain.iter().find(|value| !value.is_finite()) {
-            return Err(ModelError::Malformed(format!("`{name}` holds {value}")));
+    /// Copies rows of f32 chunk by chunk.
+    fn put_values(&mut self, section: &Section, source: &mut dyn WeightSource) -> Result<(), ModelError> {
+        let (name, rows_at_once) = (&section.name, (IMPORT_CHUNK_WEIGHTS / section.columns as usize).max(1) as u32);
+        let mut start = 0;
+        while start < section.rows {
+            let count = rows_at_once.min(section.rows - start);
+            let values = source.rows(name, start, count)?;
+            assert_eq!(values.len(), count as usize * section.columns as usize, "a source returns whole rows");
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(ModelError::Malformed(format!("`{name}` holds {value}")));
+            }
+            self.put_floats(&values)?;
+            start += count;
         }
-        self.put_floats(&gain)
+        Ok(())
     }
 
     /// Quantises a matrix chunk by chunk. Chunks hold whole heads, which the rotary layout of a source may need.

@@ -12,9 +12,12 @@
 //!
 //! All arithmetic on floating-point numbers is noema-numerics'; this crate moves values and splits work over threads.
 
+mod bert;
+mod blocks;
 mod cache;
 mod compute;
 mod error;
+mod extension;
 pub mod format;
 mod golden;
 pub mod import;
@@ -22,6 +25,7 @@ pub mod limits;
 mod llama;
 mod load;
 mod model;
+mod neox;
 pub mod synthetic;
 mod tokenizer;
 
@@ -30,5 +34,5 @@ pub use compute::Compute;
 pub use error::ModelError;
 pub use golden::self_test;
 pub use load::{LoadedModel, load, load_bytes};
-pub use model::{Logits, Model, Step, Want};
+pub use model::{Embedder, Logits, Model, Network, Step, Want};
 pub use tokenizer::{PreTokenizer, Special, Tokenizer, TokenizerData};

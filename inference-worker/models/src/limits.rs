@@ -20,6 +20,10 @@ pub const ROPE_BYTES_MAX: u64 = 512 << 20;
 pub const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Special tokens, at most.
 pub const SPECIAL_TOKENS_MAX: usize = 4_096;
+/// Rows (tokens of all texts) that one batch of embeddings holds, at most, unless one text is longer.
+pub const EMBED_ROWS_MAX: usize = 2_048;
+/// Bytes of the JSON files of a Hugging Face folder and of a safetensors header, at most.
+pub const JSON_BYTES_MAX: u64 = 64 << 20;
 /// Weights dequantised at a time while importing; a row or a head may be longer.
 pub const IMPORT_CHUNK_WEIGHTS: usize = 1 << 20;
 /// Bytes read at a time while loading.

@@ -5,14 +5,17 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use noema_inference_api::{Family, ModelManifest};
+use noema_inference_api::ModelManifest;
 use noema_types::Hash;
 
+use crate::bert::{self, Bert};
+use crate::blocks::{Attention, FeedForward, Linear, Norm};
 use crate::compute::Matrix;
-use crate::format::{Header, MAGIC, Section, SectionKind, align, directory};
+use crate::format::{Extension, Header, MAGIC, MAGIC_EXTENDED, Pooling, Section, SectionKind, align, directory_with};
 use crate::limits::{HEADER_BYTES_MAX, LOAD_CHUNK_BYTES};
 use crate::llama::{Layer, Llama};
-use crate::{Model, ModelError, Tokenizer};
+use crate::neox::{self, NeoX};
+use crate::{Embedder, Model, ModelError, Network, Tokenizer};
 
 /// A model in memory, checked against its root.
 #[derive(Debug, Clone)]
@@ -26,7 +29,27 @@ pub struct LoadedModel {
     /// Text to tokens and back.
     pub tokenizer: Arc<Tokenizer>,
     /// The network.
-    pub model: Arc<dyn Model>,
+    pub network: Network,
+}
+
+impl LoadedModel {
+    /// The network, if it continues texts.
+    #[must_use]
+    pub const fn causal(&self) -> Option<&Arc<dyn Model>> {
+        match &self.network {
+            Network::Causal(model) => Some(model),
+            Network::Embedder(_) => None,
+        }
+    }
+
+    /// The network, if it embeds texts.
+    #[must_use]
+    pub const fn embedder(&self) -> Option<&Arc<dyn Embedder>> {
+        match &self.network {
+            Network::Causal(_) => None,
+            Network::Embedder(model) => Some(model),
+        }
+    }
 }
 
 /// Loads a model file. With an expected root, a file with any other content is refused.
@@ -51,31 +74,31 @@ pub fn load_bytes(bytes: &[u8], expected: Option<Hash>) -> Result<LoadedModel, M
 
 fn read(input: &mut dyn Read, length: u64, expected: Option<Hash>) -> Result<LoadedModel, ModelError> {
     let mut reader = Reader { input, hasher: blake3::Hasher::new(), at: 0, left: length };
-    let header = read_header(&mut reader)?;
+    let (header, extension) = read_header(&mut reader)?;
     let mut sections = Sections { start: reader.at, reader, directory: header.directory.iter() };
-    let result = read_sections(&mut sections, &header);
+    let result = read_sections(&mut sections, &header, &extension);
     // Damage inside a section shows in the root; say that rather than what the damage looks like.
     let root = sections.reader.finish();
     match (root, expected) {
         (Ok(got), Some(expected)) if got != expected => Err(ModelError::Root { expected, got }),
         (Err(error), _) => Err(error),
         (Ok(root), _) => {
-            let (tokenizer, model) = result?;
+            let (tokenizer, network) = result?;
             Ok(LoadedModel {
                 root,
                 tokenizer_root: header.tokenizer,
                 manifest: Arc::new(header.manifest),
                 tokenizer: Arc::new(tokenizer),
-                model: Arc::new(model),
+                network,
             })
         }
     }
 }
 
-fn read_header(reader: &mut Reader<'_>) -> Result<Header, ModelError> {
+fn read_header(reader: &mut Reader<'_>) -> Result<(Header, Extension), ModelError> {
     let mut magic = [0; 8];
     reader.fill("the magic", &mut magic)?;
-    if magic != MAGIC {
+    if magic != MAGIC && magic != MAGIC_EXTENDED {
         return Err(ModelError::Magic { got: magic });
     }
     let mut length = [0; 8];
@@ -86,9 +109,17 @@ fn read_header(reader: &mut Reader<'_>) -> Result<Header, ModelError> {
         return Err(ModelError::Shape { what: "header".to_owned(), got: length, rule });
     }
     let bytes = reader.take("the header", length)?;
-    let header: Header = bcs::from_bytes(&bytes).map_err(|error| ModelError::Malformed(format!("header: {error}")))?;
+    let decoded = if magic == MAGIC {
+        bcs::from_bytes(&bytes).map(|header: Header| (header, Extension::None))
+    } else {
+        bcs::from_bytes(&bytes)
+    };
+    let (header, extension) = decoded.map_err(|error| ModelError::Malformed(format!("header: {error}")))?;
+    if magic == MAGIC_EXTENDED && extension == Extension::None {
+        return Err(ModelError::Malformed("a plain model in a file of the second version".to_owned()));
+    }
     let tokenizer = header.directory.iter().find(|section| section.name == "tokenizer");
-    let wanted = directory(&header.manifest, tokenizer.map_or(0, |section| section.length))?;
+    let wanted = directory_with(&header.manifest, &extension, tokenizer.map_or(0, |section| section.length))?;
     if header.directory != wanted {
         return Err(ModelError::Malformed("the directory is not that of the manifest's shape".to_owned()));
     }
@@ -99,20 +130,41 @@ fn read_header(reader: &mut Reader<'_>) -> Result<Header, ModelError> {
         return Err(ModelError::Truncated { what, needs: sections, left: reader.left });
     }
     match reader.left - sections {
-        0 => Ok(header),
+        0 => Ok((header, extension)),
         extra => Err(ModelError::TrailingBytes { extra }),
     }
 }
 
-fn read_sections(sections: &mut Sections<'_, '_>, header: &Header) -> Result<(Tokenizer, Llama), ModelError> {
+fn read_sections(
+    sections: &mut Sections<'_, '_>,
+    header: &Header,
+    extension: &Extension,
+) -> Result<(Tokenizer, Network), ModelError> {
     let manifest = &header.manifest;
-    let Family::Llama = manifest.family;
-    let (cos, sin) = (sections.floats()?, sections.floats()?);
+    let manifest = &Arc::new(manifest.clone());
+    let rotates = extension.rotary(manifest) > 0;
+    let (cos, sin) = if rotates { (sections.floats()?, sections.floats()?) } else { (Vec::new(), Vec::new()) };
     let tokenizer = sections.bytes()?;
     if blake3::hash(&tokenizer).as_bytes() != &header.tokenizer.0 {
         return Err(ModelError::Malformed("the tokenizer is not that of the header".to_owned()));
     }
     let tokenizer = Tokenizer::from_bytes(&tokenizer, manifest)?;
+    let network = match extension {
+        Extension::None => Network::Causal(Arc::new(llama(sections, manifest, cos, sin)?)),
+        Extension::NeoX { parallel, .. } => Network::Causal(Arc::new(neox(sections, manifest, cos, sin, *parallel)?)),
+        Extension::Bert { first, last, pooling } => {
+            Network::Embedder(Arc::new(bert(sections, manifest, [*first, *last], *pooling)?))
+        }
+    };
+    Ok((tokenizer, network))
+}
+
+fn llama(
+    sections: &mut Sections<'_, '_>,
+    manifest: &Arc<ModelManifest>,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+) -> Result<Llama, ModelError> {
     let embed = sections.matrix()?;
     let layers = (0..manifest.layers)
         .map(|_| {
@@ -131,8 +183,48 @@ fn read_sections(sections: &mut Sections<'_, '_>, header: &Header) -> Result<(To
         .collect::<Result<_, ModelError>>()?;
     let norm = sections.floats()?;
     let head = if manifest.tied_head { None } else { Some(sections.matrix()?) };
-    let llama = Llama { manifest: Arc::new(manifest.clone()), cos, sin, embed, layers, norm, head };
-    Ok((tokenizer, llama))
+    Ok(Llama { manifest: Arc::clone(manifest), cos, sin, embed, layers, norm, head })
+}
+
+fn neox(
+    sections: &mut Sections<'_, '_>,
+    manifest: &Arc<ModelManifest>,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    parallel: bool,
+) -> Result<NeoX, ModelError> {
+    let embed = sections.matrix()?;
+    let layer = |_| {
+        Ok(neox::Layer {
+            attn_norm: sections.norm()?,
+            attention: sections.attention()?,
+            ffn_norm: sections.norm()?,
+            feed_forward: sections.feed_forward()?,
+        })
+    };
+    let layers = (0..manifest.layers).map(layer).collect::<Result<_, ModelError>>()?;
+    let norm = sections.norm()?;
+    let head = if manifest.tied_head { None } else { Some(sections.matrix()?) };
+    Ok(NeoX { manifest: Arc::clone(manifest), parallel, cos, sin, embed, layers, norm, head })
+}
+
+fn bert(
+    sections: &mut Sections<'_, '_>,
+    manifest: &Arc<ModelManifest>,
+    [first, last]: [u32; 2],
+    pooling: Pooling,
+) -> Result<Bert, ModelError> {
+    let (embed, positions, embed_norm) = (sections.matrix()?, sections.floats()?, sections.norm()?);
+    let layer = |_| {
+        Ok(bert::Layer {
+            attention: sections.attention()?,
+            attn_norm: sections.norm()?,
+            feed_forward: sections.feed_forward()?,
+            ffn_norm: sections.norm()?,
+        })
+    };
+    let layers = (0..manifest.layers).map(layer).collect::<Result<_, ModelError>>()?;
+    Ok(Bert { manifest: Arc::clone(manifest), first, last, pooling, embed, positions, embed_norm, layers })
 }
 
 /// Sections, taken in file order.
@@ -160,6 +252,22 @@ impl Sections<'_, '_> {
         let section = self.next(SectionKind::F32)?;
         let (name, count) = (section.name.clone(), section.length / 4);
         self.reader.floats(&name, count)
+    }
+
+    fn norm(&mut self) -> Result<Norm, ModelError> {
+        Ok(Norm { gain: self.floats()?, bias: self.floats()? })
+    }
+
+    fn linear(&mut self) -> Result<Linear, ModelError> {
+        Ok(Linear { matrix: self.matrix()?, bias: self.floats()? })
+    }
+
+    fn attention(&mut self) -> Result<Attention, ModelError> {
+        Ok(Attention { q: self.linear()?, k: self.linear()?, v: self.linear()?, o: self.linear()? })
+    }
+
+    fn feed_forward(&mut self) -> Result<FeedForward, ModelError> {
+        Ok(FeedForward { up: self.linear()?, down: self.linear()? })
     }
 
     fn matrix(&mut self) -> Result<Matrix, ModelError> {

@@ -1,6 +1,7 @@
 //! The one face of all model families.
 
 use std::fmt;
+use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
 
@@ -84,4 +85,29 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// [`ModelError::ForeignCache`] before any work; [`noema_numerics::NumericsError::NonFinite`] when the sequence's
     /// values leave the finite numbers. Logits themselves are checked by whoever draws from them.
     fn forward(&self, compute: &Compute, steps: &mut [Step<'_>]) -> Vec<Result<Logits, ModelError>>;
+}
+
+/// A model that turns texts into directions: texts of like meaning point the same way.
+///
+/// An embedding is a function of the weights and the text's own tokens, as [`Model`]'s logits are.
+pub trait Embedder: Send + Sync + fmt::Debug {
+    /// Shape and identity.
+    fn manifest(&self) -> &ModelManifest;
+
+    /// Embeddings of texts, given as tokens without any that the model puts around a text itself: vectors of
+    /// `hidden` values of length one, in units of 1/127, rounded to the nearest, ties to even.
+    ///
+    /// # Errors
+    /// Per text: [`ModelError::TokenOutOfRange`] and [`ModelError::ContextExceeded`] before any work;
+    /// [`noema_numerics::NumericsError::NonFinite`] when the text's values leave the finite numbers.
+    fn embed(&self, compute: &Compute, texts: &[&[u32]]) -> Vec<Result<Vec<i8>, ModelError>>;
+}
+
+/// What a model can do.
+#[derive(Debug, Clone)]
+pub enum Network {
+    /// Continue texts.
+    Causal(Arc<dyn Model>),
+    /// Embed texts.
+    Embedder(Arc<dyn Embedder>),
 }

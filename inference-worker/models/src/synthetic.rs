@@ -1,10 +1,12 @@
 //! Small random models for tests: real files of the real format, no weights needed.
 
+use std::collections::BTreeMap;
+
 use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::format::{self, WeightSource};
+use crate::format::{self, Extension, Pooling, WeightSource};
 use crate::tokenizer::Alphabet;
 use crate::{ModelError, PreTokenizer, TokenizerData};
 
@@ -57,38 +59,59 @@ pub fn tiny_llama(seed: u64) -> Vec<u8> {
     random_model(&tiny_manifest(), seed).expect("the shape is within all limits")
 }
 
+/// A GPT-NeoX model of the shape of [`tiny_llama`], as a canonical file: half of each head is rotated, the branches are
+/// parallel, the head is not tied.
+#[must_use]
+pub fn tiny_neox(seed: u64) -> Vec<u8> {
+    let manifest = ModelManifest { family: Family::NeoX, kv_heads: 4, tied_head: false, ..tiny_manifest() };
+    let extension = Extension::NeoX { rotary: 4, parallel: true };
+    random_model_with(&manifest, &extension, seed).expect("the shape is within all limits")
+}
+
+/// A BERT model of the shape of [`tiny_llama`], as a canonical file.
+#[must_use]
+pub fn tiny_bert(seed: u64) -> Vec<u8> {
+    let manifest = ModelManifest { family: Family::Bert, kv_heads: 4, rope_base: 0, ..tiny_manifest() };
+    let extension = Extension::Bert { first: 263, last: 264, pooling: Pooling::Mean };
+    random_model_with(&manifest, &extension, seed).expect("the shape is within all limits")
+}
+
 /// A canonical file of any shape with random weights. The vocabulary must be that of [`tokenizer_data`].
 ///
 /// # Errors
 /// [`ModelError::Shape`] for a shape beyond the limits.
 pub fn random_model(manifest: &ModelManifest, seed: u64) -> Result<Vec<u8>, ModelError> {
+    random_model_with(manifest, &Extension::None, seed)
+}
+
+/// A canonical file of any family and shape with random weights. The vocabulary must be that of [`tokenizer_data`].
+///
+/// # Errors
+/// [`ModelError::Shape`] for a shape beyond the limits or an extension of another family.
+pub fn random_model_with(manifest: &ModelManifest, extension: &Extension, seed: u64) -> Result<Vec<u8>, ModelError> {
     let mut file = Vec::new();
-    let mut source = RandomWeights { manifest, seed };
-    format::write(manifest, &tokenizer_data().to_bytes(), &mut source, &mut file, &mut |_, _| {})?;
+    let sections = format::directory_with(manifest, extension, 0)?;
+    let columns = sections.into_iter().map(|section| (section.name, section.columns)).collect();
+    let mut source = RandomWeights { columns, seed };
+    format::write_with(manifest, extension, &tokenizer_data().to_bytes(), &mut source, &mut file, &mut |_, _| {})?;
     Ok(file)
 }
 
-struct RandomWeights<'a> {
-    manifest: &'a ModelManifest,
+struct RandomWeights {
+    columns: BTreeMap<String, u32>,
     seed: u64,
 }
 
-impl RandomWeights<'_> {
-    fn columns(&self, name: &str) -> u32 {
-        match name.rsplit('.').next() {
-            Some("o") => self.manifest.heads * self.manifest.head_dim,
-            Some("down") => self.manifest.feed_forward,
-            _ => self.manifest.hidden,
-        }
-    }
-}
-
-impl WeightSource for RandomWeights<'_> {
+impl WeightSource for RandomWeights {
     /// Weights are uniform with the variance that keeps a signal's size; gains are near 1.
     fn rows(&mut self, name: &str, start: u32, count: u32) -> Result<Vec<f32>, ModelError> {
-        let columns = self.columns(name);
+        let columns = self.columns[name];
         let gain = name.ends_with("norm");
-        let width = if name == "embed" { 1.0 } else { (3.0 / columns as f32).sqrt() };
+        let width = match name {
+            "embed" | "positions" => 1.0,
+            _ if name.ends_with("_bias") => 0.25,
+            _ => (3.0 / columns as f32).sqrt(),
+        };
         let mut values = Vec::with_capacity(count as usize * columns as usize);
         for row in start..start + count {
             let key = format!("{}/{name}/{row}", self.seed);

@@ -11,14 +11,20 @@ use std::fmt;
 use noema_inference_api::ModelManifest;
 use serde::{Deserialize, Serialize};
 use tokenizers::models::bpe::BPE;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::{BertNormalizer, NFC};
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
+use tokenizers::{ModelWrapper, NormalizerWrapper, PreTokenizerWrapper, SplitDelimiterBehavior};
 
 use crate::ModelError;
 use crate::limits::SPECIAL_TOKENS_MAX;
+
+/// What word pieces make of a word they cannot spell.
+const UNKNOWN: &str = "[UNK]";
 
 /// How text is cut before pairs are merged. The order of variants is the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,14 +37,29 @@ pub enum PreTokenizer {
     Llama3,
     /// Qwen 2: as LLaMA 3 with single digits.
     Qwen2,
+    /// As [`PreTokenizer::Gpt2`], of text in Unicode's composed form (NFC).
+    Gpt2Nfc,
+    /// As [`PreTokenizer::Qwen2`], of text in Unicode's composed form (NFC).
+    Qwen2Nfc,
+    /// BERT's words and punctuation, in lower case without accents; longest pieces of the vocabulary, no merges.
+    BertUncased,
+    /// BERT's words and punctuation as they are; longest pieces of the vocabulary, no merges.
+    BertCased,
 }
 
-/// A byte-level BPE tokenizer as data.
+impl PreTokenizer {
+    /// Whether words are cut into the longest pieces of the vocabulary, rather than merged from bytes.
+    const fn is_word_piece(self) -> bool {
+        matches!(self, Self::BertUncased | Self::BertCased)
+    }
+}
+
+/// A tokenizer as data: byte-level BPE or WordPiece.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenizerData {
     /// How text is cut.
     pub pre: PreTokenizer,
-    /// Tokens by id; bytes are written in GPT-2's printable alphabet, special tokens as they are.
+    /// Tokens by id; bytes of BPE are written in GPT-2's printable alphabet, special tokens and word pieces as they are.
     pub tokens: Vec<String>,
     /// Ids of special tokens, ascending.
     pub special: Vec<u32>,
@@ -104,6 +125,7 @@ impl Tokenizer {
         let bytes: Vec<Vec<u8>> = bytes
             .map(|(token, id)| match data.special.binary_search(&id) {
                 Ok(_) => token.as_bytes().to_vec(),
+                Err(_) if data.pre.is_word_piece() => token.as_bytes().to_vec(),
                 Err(_) => alphabet.bytes(token),
             })
             .collect();
@@ -119,13 +141,16 @@ impl Tokenizer {
                 return Err(broken(format!("token `{token}` is there twice")));
             }
         }
-        let model = BPE::builder()
-            .vocab_and_merges(vocab, merges)
-            .ignore_merges(matches!(data.pre, PreTokenizer::Llama3))
-            .build()
-            .map_err(|error| broken(error.to_string()))?;
+        let model = if data.pre.is_word_piece() {
+            word_piece(vocab)?
+        } else {
+            let builder = BPE::builder().vocab_and_merges(vocab, merges);
+            let model = builder.ignore_merges(matches!(data.pre, PreTokenizer::Llama3)).build();
+            ModelWrapper::from(model.map_err(|error| broken(error.to_string()))?)
+        };
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_pre_tokenizer(Some(pre_tokenizer(data.pre)?));
+        inner.with_normalizer(normalizer(data.pre)).map_err(|error| broken(error.to_string()))?;
         Ok(Self { inner, bytes, special: special_texts, special_ids: data.special, bos })
     }
 
@@ -237,15 +262,34 @@ fn pre_tokenizer(kind: PreTokenizer) -> Result<PreTokenizerWrapper, ModelError> 
             .map_err(|error| broken(error.to_string()))
     };
     Ok(match kind {
-        PreTokenizer::Gpt2 => ByteLevel::new(false, false, true).into(),
+        PreTokenizer::BertUncased | PreTokenizer::BertCased => BertPreTokenizer.into(),
+        PreTokenizer::Gpt2 | PreTokenizer::Gpt2Nfc => ByteLevel::new(false, false, true).into(),
         PreTokenizer::SmolLm => {
             Sequence::new(vec![Digits::new(true).into(), ByteLevel::new(false, false, true).into()]).into()
         }
-        PreTokenizer::Llama3 | PreTokenizer::Qwen2 => {
+        PreTokenizer::Llama3 | PreTokenizer::Qwen2 | PreTokenizer::Qwen2Nfc => {
             let digits = if kind == PreTokenizer::Llama3 { r"\p{N}{1,3}" } else { r"\p{N}" };
             Sequence::new(vec![split(words(digits))?.into(), ByteLevel::new(false, false, false).into()]).into()
         }
     })
+}
+
+/// How text is prepared before it is cut.
+fn normalizer(kind: PreTokenizer) -> Option<NormalizerWrapper> {
+    match kind {
+        PreTokenizer::Gpt2 | PreTokenizer::SmolLm | PreTokenizer::Llama3 | PreTokenizer::Qwen2 => None,
+        PreTokenizer::Gpt2Nfc | PreTokenizer::Qwen2Nfc => Some(NFC.into()),
+        PreTokenizer::BertUncased => Some(BertNormalizer::new(true, true, None, true).into()),
+        PreTokenizer::BertCased => Some(BertNormalizer::new(true, true, None, false).into()),
+    }
+}
+
+fn word_piece(vocab: ahash::AHashMap<String, u32>) -> Result<ModelWrapper, ModelError> {
+    if !vocab.contains_key(UNKNOWN) {
+        return Err(broken(format!("there is no token `{UNKNOWN}`")));
+    }
+    let model = WordPiece::builder().vocab(vocab).unk_token(UNKNOWN.to_owned()).build();
+    Ok(ModelWrapper::from(model.map_err(|error| broken(error.to_string()))?))
 }
 
 /// GPT-2's printable alphabet: each byte is one character.

@@ -15,7 +15,7 @@ use crate::format::{SectionKind, WeightSource, directory};
 use crate::{ModelError, PreTokenizer, TokenizerData};
 
 /// Texts of special tokens that end an answer, whatever the file names as its end token.
-const END_TEXTS: [&str; 5] = ["<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "</s>"];
+pub(super) const END_TEXTS: [&str; 5] = ["<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "</s>"];
 /// Kinds of tokens in `tokenizer.ggml.token_type`.
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;

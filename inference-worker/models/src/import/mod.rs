@@ -4,6 +4,8 @@
 //! half-split pairs, quantise each row to int8 by the standard, make the rotary tables. Nothing depends on the machine.
 
 mod gguf;
+mod hf;
+mod safetensors;
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
@@ -34,10 +36,28 @@ pub struct Imported {
 /// [`ModelError::Shape`] and [`ModelError::Tokenizer`] for content that does not fit together.
 pub fn import_gguf(source: &Path, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Imported, ModelError> {
     let mut file = BufReader::new(File::open(source).map_err(ModelError::io(source.display().to_string()))?);
+    into_place(target, |out| convert_gguf(&mut file, out, progress))
+}
+
+/// Imports a Hugging Face folder: `config.json`, `tokenizer.json` and `model.safetensors`, whole or in shards. The target
+/// appears complete or not at all. `progress` hears of bytes written and in all.
+///
+/// # Errors
+/// [`ModelError::HuggingFace`] for a folder that cannot be read, [`ModelError::Unsupported`] for what is not built yet,
+/// [`ModelError::Shape`] and [`ModelError::Tokenizer`] for content that does not fit together.
+pub fn import_hf(folder: &Path, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Imported, ModelError> {
+    into_place(target, |out| hf::convert(folder, out, progress))
+}
+
+/// Writes beside the target and renames when all is well.
+fn into_place(
+    target: &Path,
+    convert: impl FnOnce(&mut dyn Write) -> Result<Imported, ModelError>,
+) -> Result<Imported, ModelError> {
     let partial = target.with_extension("partial");
     let at = || partial.display().to_string();
     let mut out = BufWriter::new(File::create(&partial).map_err(ModelError::io(at()))?);
-    let result = convert_gguf(&mut file, &mut out, progress).and_then(|imported| {
+    let result = convert(&mut out).and_then(|imported| {
         let file = out.into_inner().map_err(|error| ModelError::io(at())(error.into_error()))?;
         file.sync_all().map_err(ModelError::io(at()))?;
         fs::rename(&partial, target).map_err(ModelError::io(target.display().to_string()))?;

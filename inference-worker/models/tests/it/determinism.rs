@@ -1,5 +1,7 @@
 //! The bits of all logits do not depend on kernel, threads, chunks, batch or sharing.
 
+use std::sync::Arc;
+
 use noema_models::{Compute, KvCache, LoadedModel, Model, ModelError, Step, Want, load_bytes, synthetic};
 use noema_numerics::{Kernel, NumericsError};
 use proptest::prelude::*;
@@ -13,6 +15,10 @@ fn computes() -> Vec<Compute> {
 
 fn tiny() -> LoadedModel {
     load_bytes(&synthetic::tiny_llama(1), None).expect("the synthetic model loads")
+}
+
+fn causal(loaded: &LoadedModel) -> Arc<dyn Model> {
+    Arc::clone(loaded.causal().expect("it continues texts"))
 }
 
 fn tokens(count: usize, salt: u32) -> Vec<u32> {
@@ -38,7 +44,7 @@ fn truth(model: &dyn Model, tokens: &[u32]) -> Vec<Vec<u32>> {
 
 #[test]
 fn kernels_threads_and_chunks() {
-    let model = tiny().model;
+    let model = causal(&tiny());
     let tokens = tokens(150, 0);
     let truth = truth(&*model, &tokens);
     for compute in computes() {
@@ -71,7 +77,7 @@ fn wide_models_split_over_threads_too() {
         tied_head: false,
         ..synthetic::tiny_manifest()
     };
-    let model = load_bytes(&synthetic::random_model(&shape, 4).expect("a valid shape"), None).expect("loads").model;
+    let model = causal(&load_bytes(&synthetic::random_model(&shape, 4).expect("a valid shape"), None).expect("loads"));
     let tokens = tokens(90, 1);
     let truth = truth(&*model, &tokens);
     for compute in computes() {
@@ -82,7 +88,7 @@ fn wide_models_split_over_threads_too() {
 
 #[test]
 fn forked_caches_give_what_separate_ones_give() {
-    let model = tiny().model;
+    let model = causal(&tiny());
     let compute = Compute::with_threads(Kernel::best(), 2).expect("a kernel");
     let prefix = tokens(70, 2);
     let mut shared = model.new_cache();
@@ -109,7 +115,7 @@ proptest! {
         cuts in proptest::collection::vec(1usize..40, 200),
         which in any::<prop::sample::Index>(),
     ) {
-        let model = tiny().model;
+        let model = causal(&tiny());
         let computes = computes();
         let compute = which.get(&computes);
         let sequences: Vec<Vec<u32>> = lengths.iter().zip(0..).map(|(&n, salt)| tokens(n, salt)).collect();
@@ -140,7 +146,7 @@ proptest! {
 
 #[test]
 fn only_wanted_logits_are_returned() {
-    let model = tiny().model;
+    let model = causal(&tiny());
     let compute = Compute::single(Kernel::best()).expect("a kernel");
     let tokens = tokens(9, 3);
     let truth = truth(&*model, &tokens);
@@ -159,7 +165,7 @@ fn only_wanted_logits_are_returned() {
 
 #[test]
 fn bad_steps_fail_alone() {
-    let model = tiny().model;
+    let model = causal(&tiny());
     let compute = Compute::single(Kernel::best()).expect("a kernel");
     let good = tokens(5, 0);
     let other = noema_models::CacheShape { layers: 1, heads: 1, head_dim: 2 };
@@ -195,7 +201,7 @@ fn overflow_ends_only_its_own_sequence() {
     let embed = embed_scales(&file);
     let scale = embed.start + 4 * 200;
     file[scale..scale + 4].copy_from_slice(&1e30f32.to_le_bytes());
-    let model = load_bytes(&file, None).expect("finite weights load").model;
+    let model = causal(&load_bytes(&file, None).expect("finite weights load"));
     let good = tokens(20, 0).into_iter().map(|t| t % 200).collect::<Vec<_>>();
     let truth = truth(&*model, &good);
     for compute in computes() {

@@ -129,7 +129,8 @@ fn every_kind_of_tensor_follows_an_independent_forward_pass() {
     for kind in KINDS {
         let gguf = gguf(kind, &metadata(), |_| true);
         let (file, imported) = convert(&gguf).expect("imports");
-        let model = load_bytes(&file, Some(imported.root)).expect("loads").model;
+        let loaded = load_bytes(&file, Some(imported.root)).expect("loads");
+        let model = loaded.causal().expect("it continues texts");
         let mut cache = model.new_cache();
         let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::All }];
         let ours = model.forward(&compute, &mut steps).pop().expect("one result").expect("finite");

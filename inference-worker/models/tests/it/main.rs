@@ -2,6 +2,8 @@
 
 mod damage;
 mod determinism;
+mod families;
 mod gguf;
+mod minilm;
 mod oracle;
 mod smollm2;

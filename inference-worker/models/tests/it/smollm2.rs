@@ -91,7 +91,8 @@ fn tokens_are_those_of_the_published_tokenizer() {
 
 #[test]
 fn next_tokens_agree_with_an_f32_forward_pass() {
-    let LoadedModel { model, tokenizer, .. } = model();
+    let loaded = model();
+    let (model, tokenizer) = (loaded.causal().expect("it continues texts"), &loaded.tokenizer);
     let oracle = Oracle::read(BufReader::new(File::open(gguf()).expect("opens")));
     let compute = Compute::with_threads(Kernel::best(), 2).expect("a kernel");
     let (mut agreed, mut total, mut ours_nll, mut theirs_nll) = (0, 0, 0.0, 0.0);
@@ -117,7 +118,8 @@ fn next_tokens_agree_with_an_f32_forward_pass() {
 
 #[test]
 fn the_greedy_answer_has_the_same_bits_on_every_kernel() {
-    let LoadedModel { model, tokenizer, .. } = model();
+    let loaded = model();
+    let (model, tokenizer) = (loaded.causal().expect("it continues texts"), &loaded.tokenizer);
     let prompt = tokenizer.encode_prompt("The capital of France is", Special::Parse).expect("encodes");
     let mut digests = Vec::new();
     for kernel in Kernel::available() {
