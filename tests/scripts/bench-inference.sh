@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Builds llama.cpp for this machine's processor (minutes, once) and measures our inference against it.
+# usage: bench-inference.sh [REPETITIONS]
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cache="${NOEMA_CACHE:-$HOME/.cache/noema}"
+"$root/tests/scripts/install-deps.sh"
+gguf=$("$root/inference-worker/models/fetch-weights.sh")
+canonical="$cache/models/smollm2-135m-instruct.noema"
+export CARGO_TARGET_DIR="$cache/target-bench-inference"
+# llama.cpp is compiled for the processor at hand only if Rust is, and with -O3 only in this profile.
+export RUSTFLAGS="-C target-cpu=native" LLAMA_LIB_PROFILE=Release
+cargo build --quiet --manifest-path "$root/tests/bench-inference/Cargo.toml"
+if [[ ! -f $canonical ]]; then
+    echo "error: $canonical is missing; hint: noema model import $gguf" >&2
+    exit 2
+fi
+exec "$CARGO_TARGET_DIR/debug/noema-bench-inference" "$gguf" "$canonical" "$@"
