@@ -1,11 +1,15 @@
 //! The command line, as clap reads it.
 
+mod inference;
 mod network;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use inference::{
+    AskedArgs, ComputeArgs, EvalArgs, GrammarArgs, InferArgs, ModelCommand, TokenizeArgs, WorkerCommand,
+};
 pub(crate) use network::{
     DEFAULT_STAKE, GenesisBuildArgs, GenesisCommand, GenesisKeysArgs, KeyKind, LightCommand, LightVerifyArgs,
     LocalnetArgs, LogArgs, LogFormat, NodeCommand, NodeInitArgs, NodeRunArgs, ValidatorCommand, ValidatorSignArgs,
@@ -46,11 +50,14 @@ pub(crate) enum Command {
     /// Compile, test, publish and run Move.
     #[command(subcommand)]
     Move(MoveCommand),
-    /// Import and list models.
+    /// Import, list, look into and evaluate models.
     #[command(subcommand)]
     Model(ModelCommand),
     /// Run an inference job on this machine and print answer, speed and digest.
     Infer(InferArgs),
+    /// Test this machine as one that answers for others.
+    #[command(subcommand)]
+    Worker(WorkerCommand),
 }
 
 /// The node to talk to.
@@ -252,63 +259,4 @@ pub(crate) struct RunArgs {
     /// Interpreter: reference (the fast one is a later release).
     #[arg(long, env = "NOEMA_VM", default_value = "reference")]
     pub(crate) vm: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum ModelCommand {
-    /// Convert a GGUF file into the canonical file and print its root.
-    Import {
-        /// The GGUF file.
-        file: PathBuf,
-        /// Name to store it under; from the file when absent.
-        #[arg(long)]
-        name: Option<String>,
-        /// Where to write the canonical file; `~/.noema/models` when absent.
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// List imported models.
-    List,
-    /// Show a model: shape, cost, roots.
-    Show {
-        /// Name, root or canonical file.
-        model: String,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct InferArgs {
-    /// Name, root or canonical file; the only imported model when absent.
-    #[arg(long)]
-    pub(crate) model: Option<String>,
-    /// The prompt.
-    #[arg(long)]
-    pub(crate) prompt: String,
-    /// New tokens, at most.
-    #[arg(long, default_value_t = 64)]
-    pub(crate) max_new_tokens: u32,
-    /// Temperature; 0 is greedy.
-    #[arg(long, default_value = "0")]
-    pub(crate) temperature: String,
-    /// Nucleus; 1 keeps all candidates.
-    #[arg(long, default_value = "1")]
-    pub(crate) top_p: String,
-    /// Candidates kept; 0 keeps all.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) top_k: u32,
-    /// Seed of the draws.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// Strings that end the answer. Repeatable.
-    #[arg(long)]
-    pub(crate) stop: Vec<String>,
-    /// Choose the likeliest of these continuations instead of generating. Repeatable.
-    #[arg(long)]
-    pub(crate) choice: Vec<String>,
-    /// Kernel of the arithmetic: scalar, avx2 or avx512; the fastest available when absent.
-    #[arg(long, env = "NOEMA_KERNEL")]
-    pub(crate) kernel: Option<String>,
-    /// Threads; all cores when absent.
-    #[arg(long)]
-    pub(crate) threads: Option<usize>,
 }

@@ -1,57 +1,109 @@
 //! `noema infer`: one job on this machine, without a chain.
 
+use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
+use indicatif::ProgressBar;
 use noema_engine::{Pool, PoolConfig};
-use noema_inference_api::limits::BASIS_POINTS;
-use noema_inference_api::{Answer, Engine, Job, JobClass, JobKind, NUMERICS_VERSION, Options};
-use noema_models::{Compute, load};
+use noema_inference_api::limits::{BASIS_POINTS, GRAMMAR_BYTES_MAX};
+use noema_inference_api::{Answer, Engine, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION, Options};
+use noema_models::load;
 use noema_numerics::Kernel;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::args::InferArgs;
+use crate::args::{AskedArgs, GrammarArgs, InferArgs};
 use crate::home::Home;
+use crate::machine;
 use crate::model::find;
-use crate::output::{CliError, CliResult, Output};
+use crate::output::{CliError, CliResult, Context, Output};
+
+/// Micro-nats in a nat.
+const MICRO: u64 = 1_000_000;
 
 /// Runs the command.
 pub(crate) fn run(output: Output, args: &InferArgs) -> CliResult {
+    if output.json && args.stream {
+        return Err(CliError::fault("--json prints one document, --stream prints pieces").hint("leave out one of them"));
+    }
+    let grammar = grammar(&args.grammar)?;
+    let compute = machine::compute(&args.compute)?;
     let path = find(&Home::find()?, args.model.as_deref())?;
     let spinner = output.spinner("loading the model");
     let model =
         load(&path, None).map_err(|error| CliError::verdict(format!("cannot use {}: {error}", path.display())))?;
-    let kernel = match &args.kernel {
-        Some(name) => name.parse().map_err(|error: noema_numerics::NumericsError| CliError::fault(error))?,
-        None => Kernel::best(),
-    };
-    let threads = args.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-    let compute = Compute::with_threads(kernel, threads).map_err(CliError::fault)?;
-    let job = job(args, model.root)?;
+    let kernel = compute.arithmetic().kernel();
+    let job = job(args, grammar, model.root)?;
     let pool = Pool::start(vec![model], &PoolConfig { compute }).map_err(CliError::fault)?;
     spinner.set_message("thinking");
     let start = Instant::now();
     let id = pool.submit(&job, JobClass::Simulation).map_err(CliError::fault)?;
-    let answer = pool.wait(id).map_err(CliError::fault)?;
-    let elapsed = start.elapsed();
+    let is_streamed = !output.json && job.kind == JobKind::Generate && (args.stream || std::io::stdout().is_terminal());
+    let answer = if is_streamed { stream(&pool, id, &spinner)? } else { pool.wait(id).map_err(CliError::fault)? };
+    let micros = start.elapsed().as_micros();
     spinner.finish_and_clear();
-    show(output, args, kernel, &job, &answer, elapsed.as_micros())
+    let result = shown(args, &answer)?;
+    show(output, &Shown { is_streamed, ..result }, kernel, &job, &answer, micros);
+    Ok(())
 }
 
-fn job(args: &InferArgs, model: noema_types::Hash) -> CliResult<Job> {
-    let kind = if args.choice.is_empty() { JobKind::Generate } else { JobKind::Choose(args.choice.clone()) };
-    let is_choice = kind != JobKind::Generate;
+/// Prints pieces of the answer as they come. Whoever closes the pipe ends the job.
+fn stream(pool: &Pool, id: JobId, spinner: &ProgressBar) -> CliResult<Answer> {
+    let mut stdout = std::io::stdout().lock();
+    let mut is_open = true;
+    let answer = pool.watch(id, &mut |piece| {
+        spinner.finish_and_clear();
+        is_open = stdout.write_all(piece.as_bytes()).and_then(|()| stdout.flush()).is_ok();
+        is_open
+    });
+    if !is_open {
+        pool.cancel(id);
+    }
+    answer.map_err(CliError::fault)
+}
+
+fn job(args: &InferArgs, grammar: Option<Grammar>, model: noema_types::Hash) -> CliResult<Job> {
+    let kind = kind(&args.asked);
     let options = Options {
-        max_new_tokens: if is_choice { 0 } else { args.max_new_tokens },
+        max_new_tokens: if kind == JobKind::Generate { args.max_new_tokens } else { 0 },
         temperature_bps: basis_points("temperature", &args.temperature)?,
         top_p_bps: basis_points("top-p", &args.top_p)?,
         top_k: args.top_k,
         seed: args.seed,
         stop: args.stop.clone(),
-        ..Options::default()
+        repetition_penalty_bps: basis_points("repetition-penalty", &args.repetition_penalty)?,
+        grammar,
     };
     let job = Job { numerics: NUMERICS_VERSION, model, kind, prompt: args.prompt.clone(), options };
     job.check().map_err(CliError::verdict)?;
     Ok(job)
+}
+
+fn kind(asked: &AskedArgs) -> JobKind {
+    match asked {
+        AskedArgs { score: Some(text), .. } => JobKind::Score(text.clone()),
+        AskedArgs { embed: true, .. } => JobKind::Embed,
+        AskedArgs { choice, .. } if !choice.is_empty() => JobKind::Choose(choice.clone()),
+        _ => JobKind::Generate,
+    }
+}
+
+fn grammar(args: &GrammarArgs) -> CliResult<Option<Grammar>> {
+    Ok(match args {
+        GrammarArgs { schema: Some(file), .. } => Some(Grammar::JsonSchema(grammar_file(file)?)),
+        GrammarArgs { lark: Some(file), .. } => Some(Grammar::Lark(grammar_file(file)?)),
+        GrammarArgs { regex, .. } => regex.clone().map(Grammar::Regex),
+    })
+}
+
+/// Reads a grammar; a file longer than any grammar may be is refused unread.
+fn grammar_file(file: &Path) -> CliResult<String> {
+    let at = file.display();
+    let length = std::fs::metadata(file).context(format!("cannot read {at}"))?.len();
+    if length > GRAMMAR_BYTES_MAX as u64 {
+        return Err(CliError::fault(format!("{at} has {length} bytes, a grammar at most {GRAMMAR_BYTES_MAX}")));
+    }
+    std::fs::read_to_string(file).context(format!("cannot read {at}"))
 }
 
 /// A decimal with at most four digits after the point, in ten-thousandths: no float reaches a job.
@@ -66,23 +118,55 @@ fn basis_points(what: &str, text: &str) -> CliResult<u32> {
     whole.checked_mul(BASIS_POINTS).and_then(|whole| whole.checked_add(part)).ok_or_else(wrong)
 }
 
-fn show(output: Output, args: &InferArgs, kernel: Kernel, job: &Job, answer: &Answer, micros: u128) -> CliResult {
-    let (text, tokens) = match answer {
-        Answer::Generated(generated) => (generated.text.clone(), generated.prompt_tokens + generated.new_tokens),
+/// What of an answer is shown.
+struct Shown {
+    /// For people.
+    text: String,
+    /// Tokens read and drawn.
+    tokens: u32,
+    new_tokens: u32,
+    is_streamed: bool,
+}
+
+fn shown(args: &InferArgs, answer: &Answer) -> CliResult<Shown> {
+    let (text, tokens, new_tokens) = match answer {
+        Answer::Generated(generated) => {
+            (generated.text.clone(), generated.prompt_tokens + generated.new_tokens, generated.new_tokens)
+        }
         Answer::Chosen { index, prompt_tokens, choice_tokens } => {
-            (args.choice.get(*index as usize).cloned().unwrap_or_default(), prompt_tokens + choice_tokens)
+            let choice = args.asked.choice.get(*index as usize).cloned();
+            (choice.unwrap_or_default(), prompt_tokens + choice_tokens, 0)
+        }
+        Answer::Scored { micro_nats, prompt_tokens, tokens } => {
+            (format!("{} nats over {tokens} tokens", nats(*micro_nats)), prompt_tokens + tokens, 0)
+        }
+        Answer::Embedded { values, prompt_tokens } => {
+            let values: Vec<_> = values.iter().map(i8::to_string).collect();
+            (values.join(" "), *prompt_tokens, 0)
         }
         Answer::Refused(error) => return Err(CliError::verdict(format!("the model refuses: {error}"))),
         other => return Err(CliError::fault(format!("the answer is of another kind: {other:?}"))),
     };
-    let new_tokens = if let Answer::Generated(generated) = answer { generated.new_tokens } else { 0 };
+    Ok(Shown { text, tokens, new_tokens, is_streamed: false })
+}
+
+/// Micro-nats as a decimal number of nats, exact.
+fn nats(micro: i64) -> String {
+    let sign = if micro < 0 { "-" } else { "" };
+    let micro = micro.unsigned_abs();
+    format!("{sign}{}.{:06}", micro / MICRO, micro % MICRO)
+}
+
+fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answer, micros: u128) {
+    let Shown { text, tokens, new_tokens, is_streamed } = shown;
     // Tenths of tokens per second, in integers.
-    let tenths = u128::from(tokens) * 10_000_000 / micros.max(1);
+    let tenths = u128::from(*tokens) * 10_000_000 / micros.max(1);
     let rate = format!("{}.{}", tenths / 10, tenths % 10);
     output.result(
         || {
             format!(
-                "{text}\n\nkernel  {}\ntokens  {tokens} ({new_tokens} new) in {} ms: {rate} tokens/s\njob     {}\ndigest  {}",
+                "{}\n\nkernel  {}\ntokens  {tokens} ({new_tokens} new) in {} ms: {rate} tokens/s\njob     {}\ndigest  {}",
+                if *is_streamed { "" } else { text.as_str() },
                 kernel.name(),
                 micros / 1_000,
                 job.id(),
@@ -92,6 +176,7 @@ fn show(output: Output, args: &InferArgs, kernel: Kernel, job: &Job, answer: &An
         || {
             json!({
                 "text": text,
+                "nats": if let Answer::Scored { micro_nats, .. } = answer { json!(nats(*micro_nats)) } else { Value::Null },
                 "kernel": kernel.name(),
                 "tokens": tokens,
                 "new_tokens": new_tokens,
@@ -103,12 +188,11 @@ fn show(output: Output, args: &InferArgs, kernel: Kernel, job: &Job, answer: &An
             })
         },
     );
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::basis_points;
+    use super::{basis_points, nats};
 
     #[test]
     fn decimals_become_basis_points() {
@@ -119,5 +203,14 @@ mod tests {
         for text in ["", ".", "-1", "0.00001", "1e3", "99999999", "0.-1"] {
             assert!(basis_points("x", text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn nats_are_exact() {
+        let cases = [(0, "0.000000"), (1, "0.000001"), (-1_500_000, "-1.500000"), (12_345_678, "12.345678")];
+        for (micro, expected) in cases {
+            assert_eq!(nats(micro), expected);
+        }
+        assert_eq!(nats(i64::MIN), "-9223372036854.775808");
     }
 }

@@ -12,6 +12,7 @@ mod keys;
 mod light;
 mod localnet;
 mod logging;
+mod machine;
 mod model;
 mod mv;
 mod node;
@@ -20,6 +21,7 @@ mod shutdown;
 mod submit;
 mod validator;
 mod values;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -45,5 +47,6 @@ fn run(output: Output, command: Command) -> CliResult {
         Command::Move(command) => mv::run(output, command),
         Command::Model(command) => model::run(output, command),
         Command::Infer(args) => infer::run(output, &args),
+        Command::Worker(command) => worker::run(output, &command),
     }
 }

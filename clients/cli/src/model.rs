@@ -1,10 +1,14 @@
 //! `noema model`: canonical model files on this machine.
 
+mod eval;
+mod tokens;
+
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use noema_inference_api::ModelManifest;
-use noema_models::import::import_gguf;
+use noema_models::import::{import_gguf, import_hf};
 use noema_models::{LoadedModel, load};
 use noema_types::Hash;
 use serde_json::{Value, json};
@@ -12,6 +16,8 @@ use serde_json::{Value, json};
 use crate::args::ModelCommand;
 use crate::home::Home;
 use crate::output::{CliError, CliResult, Context, Output, paint};
+
+pub(crate) use eval::fixed_digest;
 
 /// Extension of canonical model files.
 const EXTENSION: &str = "noema";
@@ -23,6 +29,9 @@ pub(crate) fn run(output: Output, command: ModelCommand) -> CliResult {
         ModelCommand::Import { file, name, out } => import(output, &home, &file, name, out),
         ModelCommand::List => list(output, &home),
         ModelCommand::Show { model } => show(output, &home, &model),
+        ModelCommand::Remove { model, yes } => remove(output, &home, &model, yes),
+        ModelCommand::Tokenize(args) => tokens::run(output, &args),
+        ModelCommand::Eval(args) => eval::run(output, &args),
     }
 }
 
@@ -34,14 +43,16 @@ fn import(output: Output, home: &Home, file: &Path, name: Option<String>, out: O
         std::fs::create_dir_all(folder).context(format!("cannot make {}", folder.display()))?;
     }
     let bar = progress_bar();
-    let imported = import_gguf(file, &target, &mut |done, total| {
+    let mut progress = |done, total| {
         bar.set_length(total);
         bar.set_position(done);
-    });
+    };
+    let imported =
+        if file.is_dir() { import_hf(file, &target, &mut progress) } else { import_gguf(file, &target, &mut progress) };
     bar.finish_and_clear();
     let imported = imported.map_err(|error| {
         CliError::verdict(format!("cannot import {}: {error}", file.display()))
-            .hint("GGUF files of the LLaMA family are read: F32, F16, BF16, Q4_0 to Q8_0, K-quants")
+            .hint("GGUF files are read, and folders with config.json, tokenizer.json and safetensors")
     })?;
     output.result(
         || format!("{} {}\nroot      {}\ntokenizer {}", paint("imported", "32"), target.display(), imported.root, imported.tokenizer_root),
@@ -51,7 +62,6 @@ fn import(output: Output, home: &Home, file: &Path, name: Option<String>, out: O
 }
 
 fn progress_bar() -> ProgressBar {
-    use std::io::IsTerminal;
     if !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -117,17 +127,52 @@ pub(crate) fn find(home: &Home, wanted: Option<&str>) -> CliResult<PathBuf> {
     if Path::new(wanted).is_file() {
         return Ok(PathBuf::from(wanted));
     }
+    find_stored(&stored, wanted)
+}
+
+/// Finds an imported model by name or root.
+fn find_stored(stored: &[PathBuf], wanted: &str) -> CliResult<PathBuf> {
     if let Some(path) = stored.iter().find(|path| name_of(path) == wanted) {
         return Ok(path.clone());
     }
     if let Ok(root) = wanted.parse::<Hash>() {
-        for path in &stored {
+        for path in stored {
             if read(path)?.root == root {
                 return Ok(path.clone());
             }
         }
     }
     Err(CliError::fault(format!("there is no model `{wanted}`")).hint("`noema model list` shows what is imported"))
+}
+
+/// Deletes an imported model. A canonical file that lies elsewhere is not this command's.
+fn remove(output: Output, home: &Home, wanted: &str, yes: bool) -> CliResult {
+    let path = find_stored(&stored(home)?, wanted)?;
+    let bytes = std::fs::metadata(&path).context(format!("cannot read {}", path.display()))?.len();
+    if !yes && !confirm(output, &format!("delete {} ({})?", path.display(), HumanBytes(bytes)))? {
+        return Err(CliError::verdict(format!("`{wanted}` is kept")));
+    }
+    std::fs::remove_file(&path).context(format!("cannot delete {}", path.display()))?;
+    output.result(
+        || format!("{} {}\nfreed {bytes} bytes ({})", paint("removed", "32"), path.display(), HumanBytes(bytes)),
+        || json!({ "name": name_of(&path), "file": path, "freed_bytes": bytes }),
+    );
+    Ok(())
+}
+
+/// Asks on the terminal.
+fn confirm(output: Output, question: &str) -> CliResult<bool> {
+    if !std::io::stdin().is_terminal() {
+        return Err(CliError::fault(format!("{question} Nobody is there to answer")).hint("say so with --yes"));
+    }
+    let mut stderr = std::io::stderr().lock();
+    write!(stderr, "{question} [y/N] ").and_then(|()| stderr.flush()).context("cannot ask")?;
+    drop(stderr);
+    let mut line = String::new();
+    if std::io::stdin().read_line(&mut line).context("cannot read the answer")? == 0 {
+        output.note("");
+    }
+    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 fn show(output: Output, home: &Home, wanted: &str) -> CliResult {

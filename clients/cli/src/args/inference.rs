@@ -1,0 +1,156 @@
+//! Arguments of the commands around models: importing, looking into, asking, testing the machine.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// How to compute. No choice made here changes a bit of any answer.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ComputeArgs {
+    /// Kernel of the arithmetic: scalar, avx2 or avx512; the fastest available when absent.
+    #[arg(long, env = "NOEMA_KERNEL")]
+    pub(crate) kernel: Option<String>,
+    /// Threads; all cores when absent.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModelCommand {
+    /// Convert a published model into the canonical file and print its root.
+    Import {
+        /// A GGUF file, or a folder with `config.json`, `tokenizer.json` and safetensors.
+        file: PathBuf,
+        /// Name to store it under; from the file when absent.
+        #[arg(long)]
+        name: Option<String>,
+        /// Where to write the canonical file; `~/.noema/models` when absent.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// List imported models.
+    List,
+    /// Show a model: shape, cost, roots.
+    Show {
+        /// Name, root or canonical file.
+        model: String,
+    },
+    /// Delete an imported model.
+    Remove {
+        /// Name or root.
+        model: String,
+        /// Do not ask.
+        #[arg(long, short = 'y')]
+        yes: bool,
+    },
+    /// Turn text into token ids, or token ids into text.
+    Tokenize(TokenizeArgs),
+    /// Evaluate a model on arrays of token ids: negative log-likelihood, most likely next tokens, digest of all logits.
+    Eval(EvalArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// Name, root or canonical file.
+    pub(crate) model: String,
+    /// Text to turn into tokens. No token is put before it.
+    #[arg(long, required_unless_present = "ids", conflicts_with = "ids", allow_hyphen_values = true)]
+    pub(crate) text: Option<String>,
+    /// Token ids to turn into text, separated by commas.
+    #[arg(long, value_delimiter = ',', value_name = "ID,ID,...")]
+    pub(crate) ids: Vec<u32>,
+    /// Take the names of special tokens in the text as text, as in the words of a user.
+    #[arg(long, conflicts_with = "ids")]
+    pub(crate) plain: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// Name, root or canonical file.
+    pub(crate) model: String,
+    /// A JSON array of arrays of token ids. Each array starts with an empty cache; no token is added.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ids: PathBuf,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InferArgs {
+    /// Name, root or canonical file; the only imported model when absent.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The prompt.
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) prompt: String,
+    #[command(flatten)]
+    pub(crate) asked: AskedArgs,
+    /// New tokens, at most.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) max_new_tokens: u32,
+    /// Temperature; 0 is greedy.
+    #[arg(long, default_value = "0")]
+    pub(crate) temperature: String,
+    /// Nucleus; 1 keeps all candidates.
+    #[arg(long, default_value = "1")]
+    pub(crate) top_p: String,
+    /// Candidates kept; 0 keeps all.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) top_k: u32,
+    /// Seed of the draws.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Makes tokens already in the prompt or the answer less likely; 1 changes nothing.
+    #[arg(long, default_value = "1")]
+    pub(crate) repetition_penalty: String,
+    /// Strings that end the answer. Repeatable.
+    #[arg(long)]
+    pub(crate) stop: Vec<String>,
+    #[command(flatten)]
+    pub(crate) grammar: GrammarArgs,
+    /// Print the answer piece by piece as it comes; the default on a terminal.
+    #[arg(long, conflicts_with_all = ["choice", "score", "embed"])]
+    pub(crate) stream: bool,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+}
+
+/// What is asked, if not a continuation.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false)]
+pub(crate) struct AskedArgs {
+    /// Choose the likeliest of these continuations instead of generating. Repeatable.
+    #[arg(long)]
+    pub(crate) choice: Vec<String>,
+    /// Print the negative log-likelihood of this continuation instead of generating.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) score: Option<String>,
+    /// Print the embedding of the prompt instead of generating.
+    #[arg(long)]
+    pub(crate) embed: bool,
+}
+
+/// What an answer must satisfy, token by token.
+#[derive(Debug, Clone, Default, Args)]
+#[group(multiple = false, conflicts_with = "AskedArgs")]
+pub(crate) struct GrammarArgs {
+    /// The answer is JSON of this JSON schema.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) schema: Option<PathBuf>,
+    /// The answer matches this regular expression.
+    #[arg(long, value_name = "REGEX")]
+    pub(crate) regex: Option<String>,
+    /// The answer is text of this grammar, in llguidance's form of Lark.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lark: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerCommand {
+    /// Test this machine's arithmetic against the golden vectors; exit code 1 if one bit differs.
+    Selftest {
+        /// Run this model on every kernel too: name, root or canonical file. Repeatable.
+        #[arg(long = "model")]
+        models: Vec<String>,
+    },
+}
