@@ -77,7 +77,7 @@ report["errors"] = {
 claude = anthropic.Anthropic(base_url=url.removesuffix("/v1"), api_key="none", max_retries=0)
 
 message = claude.messages.create(
-    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=24, temperature=0.8, extra_body={"seed": 7})
+    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=24, extra_body={"temperature": 0.8, "seed": 7})
 report["message"] = {
     "text": message.content[0].text,
     "stop": message.stop_reason,
@@ -86,7 +86,7 @@ report["message"] = {
     "noema": message.model_extra["noema"],
 }
 with claude.messages.stream(
-    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=24, temperature=0.8, extra_body={"seed": 7},
+    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=24, extra_body={"temperature": 0.8, "seed": 7},
 ) as stream:
     text = "".join(stream.text_stream)
     final = stream.get_final_message()
