@@ -2,7 +2,7 @@
 //!
 //! A few seconds in the normal run; `NOEMA_SOAK_SECS` makes it longer (`make soak`).
 
-#![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test, as long as it is told to be")]
 
 mod toy;
 

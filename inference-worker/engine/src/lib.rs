@@ -4,23 +4,34 @@
 //! - an answer is a function of the job: batching, order, threads, kernel and memo never change a bit of it;
 //! - a machine whose arithmetic differs by one bit from the golden vectors does not start ([`PoolError::SelfTest`]);
 //! - a job is run at most once while its answer is remembered, however often it is submitted;
-//! - queue, batch and memo are bounded ([`limits`]); a full queue refuses, it never drops.
+//! - queue, batch, memo, kept pages and the work of a grammar are bounded ([`limits`]); a full queue refuses, it never
+//!   drops; a job that anybody but a cancelled simulation waits for is never dropped.
 //!
 //! Rules of the scheduler, one thread:
 //! 1. Waiting jobs enter the batch by class (certified, speculative, simulation), then in order of arrival.
 //! 2. Every turn, each sequence of the batch adds tokens: a chunk of its prompt, or the token just drawn, or one chunk
 //!    of each choice. Sequences of one model share one pass over its weights.
-//! 3. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
+//! 3. A prompt that begins like one read before takes over its pages of 64 positions instead of reading them.
+//! 4. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
 //!
 //! A failure that is not a property of the job (a device that lies, a broken invariant) stops the pool: every waiter
 //! hears of it, and nothing is answered any more.
 
+mod choice;
+mod generation;
+mod grammar;
 pub mod limits;
 mod memo;
 mod pool;
+mod prefix;
 mod scheduler;
+#[cfg(test)]
+mod schedules;
 mod sequence;
+mod spill;
 #[cfg(test)]
 mod tests;
+mod text;
 
-pub use pool::{Pool, PoolConfig, PoolError};
+pub use pool::{Pool, PoolConfig, PoolError, PoolStats, Resources};
+pub use spill::Spill;

@@ -31,21 +31,24 @@ impl Memo {
         self.answers.get(&id)
     }
 
-    /// Remembers an answer.
-    pub(crate) fn insert(&mut self, id: JobId, answer: Answer) {
+    /// Remembers an answer; what had to be forgotten for it.
+    pub(crate) fn insert(&mut self, id: JobId, answer: Answer) -> Vec<(JobId, Answer)> {
         let added = weight(&answer);
         match self.answers.insert(id, answer) {
             // An answer is a function of its job: the old one is the same.
-            Some(_) => return,
+            Some(_) => return Vec::new(),
             None => self.order.push_back(id),
         }
         self.bytes += added;
+        let mut forgotten = Vec::new();
         while self.is_over() {
             let Some(oldest) = self.order.pop_front() else { break };
             if let Some(answer) = self.answers.remove(&oldest) {
                 self.bytes -= weight(&answer);
+                forgotten.push((oldest, answer));
             }
         }
+        forgotten
     }
 
     fn is_over(&self) -> bool {
@@ -74,9 +77,12 @@ mod tests {
     fn the_oldest_goes_first_and_the_bound_holds() {
         let mut memo = Memo::default();
         let size = MEMO_BYTES_MAX / 2_000;
+        let mut forgotten = Vec::new();
         for number in 0..3_000 {
-            memo.insert(id(number), answer(size));
+            forgotten.extend(memo.insert(id(number), answer(size)));
         }
+        assert_eq!(forgotten.first(), Some(&(id(0), answer(size))));
+        assert_eq!(forgotten.len() + memo.answers.len(), 3_000);
         assert!(memo.bytes <= MEMO_BYTES_MAX);
         assert!(memo.get(id(0)).is_none());
         assert!(memo.get(id(2_999)).is_some());

@@ -6,20 +6,88 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll};
+use noema_inference_api::{Answer, Engine, EngineError, Grammar, Job, JobClass, JobId, JobKind, ModelManifest, Poll};
 use noema_models::{Compute, LoadedModel, ModelError};
 use noema_types::Hash;
 use parking_lot::{Condvar, Mutex};
 
-use crate::limits::QUEUE_JOBS_MAX;
+use crate::limits::{
+    BATCH_RESERVED, BATCH_SEQUENCES_MAX, PREFILL_TOKENS_MAX, PREFIX_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
+    QUEUE_OTHERS_BYTES_MAX, QUEUE_OTHERS_MAX, SCHEDULER_STACK_BYTES,
+};
 use crate::memo::Memo;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, Shape};
+use crate::spill::{self, Spill};
 
 /// How a pool computes. No choice made here changes an answer.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
     /// Kernel and threads.
     pub compute: Compute,
+}
+
+/// What a pool may use. No choice made here changes an answer.
+#[derive(Debug)]
+pub struct Resources {
+    /// Sequences that run together, at most; at least 1 is used.
+    pub batch: usize,
+    /// Tokens of a prompt that one turn reads, at most; at least 1 is used.
+    pub chunk: usize,
+    /// Bytes of pages kept for prompts that begin alike; 0 keeps none.
+    pub prefix_bytes: usize,
+    /// Where answers go that memory has no room for.
+    pub spill: Option<Box<dyn Spill>>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        let (batch, chunk) = (BATCH_SEQUENCES_MAX, PREFILL_TOKENS_MAX);
+        Self { batch, chunk, prefix_bytes: PREFIX_BYTES_MAX, spill: None }
+    }
+}
+
+/// What a pool does and did since its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolStats {
+    /// Jobs that wait.
+    pub queued: u64,
+    /// Sequences in the batch, after the last turn.
+    pub running: u64,
+    /// Jobs the models ran.
+    pub jobs_run: u64,
+    /// Submissions whose answer was known.
+    pub memo_hits: u64,
+    /// Answers found in the spill store, of those.
+    pub spill_hits: u64,
+    /// Jobs dropped because nobody wanted them any more.
+    pub cancelled: u64,
+    /// Tokens that models read, those just drawn included.
+    pub tokens_read: u64,
+    /// Tokens drawn.
+    pub tokens_made: u64,
+    /// Times a prompt took over pages that were read before.
+    pub prefix_hits: u64,
+    /// Tokens not read for that.
+    pub prefix_tokens: u64,
+    /// Pages forgotten to make room.
+    pub prefix_evictions: u64,
+    /// Bytes of pages kept.
+    pub prefix_bytes: u64,
+}
+
+/// Counts of a pool.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) running: AtomicU64,
+    pub(crate) tokens_read: AtomicU64,
+    pub(crate) tokens_made: AtomicU64,
+    pub(crate) prefix_hits: AtomicU64,
+    pub(crate) prefix_tokens: AtomicU64,
+    pub(crate) prefix_evictions: AtomicU64,
+    pub(crate) prefix_bytes: AtomicU64,
+    memo_hits: AtomicU64,
+    spill_hits: AtomicU64,
+    cancelled: AtomicU64,
 }
 
 /// A pool does not start.
@@ -50,7 +118,14 @@ pub(crate) struct Shared {
     pub(crate) work: Condvar,
     /// Signalled when there are answers, or the pool ends.
     pub(crate) answered: Condvar,
+    /// Signalled when a text has grown, there are answers, or the pool ends.
+    pub(crate) grown: Condvar,
     pub(crate) jobs_run: AtomicU64,
+    pub(crate) counters: Counters,
+    pub(crate) spill: Option<Box<dyn Spill>>,
+    /// Digests of the logits behind each answer.
+    #[cfg(test)]
+    pub(crate) logits: Mutex<BTreeMap<JobId, blake3::Hash>>,
 }
 
 /// Jobs and answers.
@@ -62,6 +137,8 @@ pub(crate) struct State {
     /// Jobs that wait, by class and arrival.
     pub(crate) queue: BTreeSet<(JobClass, u64, JobId)>,
     pub(crate) arrivals: u64,
+    /// Bytes of the texts of open jobs.
+    bytes: usize,
     /// Why the pool ended.
     pub(crate) stopped: Option<String>,
 }
@@ -72,6 +149,29 @@ pub(crate) struct Open {
     pub(crate) job: Arc<Job>,
     pub(crate) class: JobClass,
     pub(crate) arrival: u64,
+    /// Times it was submitted, less the times it was cancelled.
+    wanted: u64,
+    /// Bytes of its texts.
+    bytes: usize,
+    /// What is certain of the answer's text.
+    pub(crate) text: String,
+}
+
+/// Bytes a job is counted with.
+fn weight(job: &Job) -> usize {
+    let options = &job.options;
+    let kind = match &job.kind {
+        JobKind::Choose(choices) => choices.iter().map(String::len).sum(),
+        JobKind::Score(text) => text.len(),
+        JobKind::Draw(drawing) => drawing.negative_prompt.len(),
+        JobKind::Generate | JobKind::Embed => 0,
+    };
+    let grammar = match &options.grammar {
+        Some(Grammar::JsonSchema(text) | Grammar::Regex(text) | Grammar::Lark(text)) => text.len(),
+        None => 0,
+    };
+    let stops: usize = options.stop.iter().map(String::len).sum();
+    job.prompt.len() + kind + grammar + stops + size_of::<Job>()
 }
 
 impl fmt::Debug for Pool {
@@ -86,6 +186,14 @@ impl Pool {
     /// # Errors
     /// [`PoolError`]; nothing is served then.
     pub fn start(models: Vec<LoadedModel>, config: &PoolConfig) -> Result<Self, PoolError> {
+        Self::start_with(models, config, Resources::default())
+    }
+
+    /// As [`Pool::start`], with a say in what the pool uses.
+    ///
+    /// # Errors
+    /// As [`Pool::start`].
+    pub fn start_with(models: Vec<LoadedModel>, config: &PoolConfig, resources: Resources) -> Result<Self, PoolError> {
         let kernel = config.compute.arithmetic().kernel();
         noema_numerics::self_test(kernel).map_err(|error| PoolError::SelfTest(error.into()))?;
         noema_models::self_test(&config.compute).map_err(PoolError::SelfTest)?;
@@ -101,11 +209,71 @@ impl Pool {
             state: Mutex::default(),
             work: Condvar::new(),
             answered: Condvar::new(),
+            grown: Condvar::new(),
             jobs_run: AtomicU64::new(0),
+            counters: Counters::default(),
+            spill: resources.spill,
+            #[cfg(test)]
+            logits: Mutex::default(),
         });
-        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone());
-        let thread = std::thread::Builder::new().name("noema-engine".to_owned()).spawn(move || scheduler.run());
+        let shape = Shape {
+            batch: resources.batch.max(1),
+            reserved: BATCH_RESERVED,
+            chunk: resources.chunk.max(1),
+            prefix_bytes: resources.prefix_bytes,
+        };
+        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone(), shape);
+        let thread = std::thread::Builder::new()
+            .name("noema-engine".to_owned())
+            .stack_size(SCHEDULER_STACK_BYTES)
+            .spawn(move || scheduler.run());
         Ok(Self { shared, thread: Some(thread.map_err(PoolError::Thread)?) })
+    }
+
+    /// What the pool does and did.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        let queued = self.shared.state.lock().queue.len() as u64;
+        let counters = &self.shared.counters;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        PoolStats {
+            queued,
+            running: count(&counters.running),
+            jobs_run: count(&self.shared.jobs_run),
+            memo_hits: count(&counters.memo_hits),
+            spill_hits: count(&counters.spill_hits),
+            cancelled: count(&counters.cancelled),
+            tokens_read: count(&counters.tokens_read),
+            tokens_made: count(&counters.tokens_made),
+            prefix_hits: count(&counters.prefix_hits),
+            prefix_tokens: count(&counters.prefix_tokens),
+            prefix_evictions: count(&counters.prefix_evictions),
+            prefix_bytes: count(&counters.prefix_bytes),
+        }
+    }
+
+    /// An answer that was remembered or spilled; takes a spilled one back into memory.
+    fn known(&self, id: JobId) -> bool {
+        let counters = &self.shared.counters;
+        {
+            let state = self.shared.state.lock();
+            if state.memo.get(id).is_some() {
+                counters.memo_hits.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+            if state.open.contains_key(&id) {
+                return false;
+            }
+        }
+        let Some(store) = &self.shared.spill else { return false };
+        let Some(answer) = store.get(id).and_then(|sealed| spill::open(id, &sealed)) else { return false };
+        counters.memo_hits.fetch_add(1, Ordering::Relaxed);
+        counters.spill_hits.fetch_add(1, Ordering::Relaxed);
+        let forgotten = self.shared.state.lock().memo.insert(id, answer);
+        for (id, answer) in forgotten {
+            store.put(id, &spill::seal(id, &answer));
+        }
+        true
     }
 }
 
@@ -113,6 +281,10 @@ impl Pool {
 impl Pool {
     pub(crate) fn stop_for_test(&self) {
         self.shared.stop("stopped by a test".to_owned());
+    }
+
+    pub(crate) fn logits(&self, id: JobId) -> Option<blake3::Hash> {
+        self.shared.logits.lock().get(&id).copied()
     }
 }
 
@@ -133,6 +305,7 @@ impl Shared {
         state.stopped.get_or_insert(reason);
         self.work.notify_all();
         self.answered.notify_all();
+        self.grown.notify_all();
     }
 }
 
@@ -146,6 +319,26 @@ impl State {
             open.class = class;
         }
     }
+
+    /// Takes a job out; it is answered or unwanted.
+    pub(crate) fn close(&mut self, id: JobId) {
+        if let Some(open) = self.open.remove(&id) {
+            self.queue.remove(&(open.class, open.arrival, id));
+            self.bytes -= open.bytes;
+        }
+    }
+
+    fn is_full(&self, class: JobClass, bytes: usize) -> bool {
+        let (jobs_max, bytes_max) = match class {
+            JobClass::Certified => (QUEUE_JOBS_MAX, QUEUE_BYTES_MAX),
+            JobClass::Speculative | JobClass::Simulation => (QUEUE_OTHERS_MAX, QUEUE_OTHERS_BYTES_MAX),
+        };
+        self.open.len() >= jobs_max || self.bytes + bytes > bytes_max
+    }
+}
+
+fn forgotten(id: JobId) -> EngineError {
+    EngineError::Stopped(format!("job {id} was never submitted, was cancelled, or its answer is forgotten"))
 }
 
 impl Engine for Pool {
@@ -155,23 +348,29 @@ impl Engine for Pool {
             return Err(EngineError::ModelMissing(job.model));
         }
         let id = job.id();
+        let is_known = self.known(id);
         let mut state = self.shared.state.lock();
         if let Some(reason) = &state.stopped {
             return Err(EngineError::Stopped(reason.clone()));
         }
-        if state.memo.get(id).is_some() {
+        // It may have been answered since it was looked for.
+        if is_known || state.memo.get(id).is_some() {
             return Ok(id);
         }
-        if state.open.contains_key(&id) {
+        if let Some(open) = state.open.get_mut(&id) {
+            open.wanted += 1;
             state.raise(id, class);
             return Ok(id);
         }
-        if state.open.len() >= QUEUE_JOBS_MAX {
+        let bytes = weight(job);
+        if state.is_full(class, bytes) {
             return Err(EngineError::Busy(state.open.len()));
         }
         let arrival = state.arrivals;
         state.arrivals += 1;
-        state.open.insert(id, Open { job: Arc::new(job.clone()), class, arrival });
+        state.bytes += bytes;
+        let open = Open { job: Arc::new(job.clone()), class, arrival, wanted: 1, bytes, text: String::new() };
+        state.open.insert(id, open);
         state.queue.insert((class, arrival, id));
         self.shared.work.notify_one();
         Ok(id)
@@ -196,10 +395,56 @@ impl Engine for Pool {
                 return Err(EngineError::Stopped(reason.clone()));
             }
             if !state.open.contains_key(&id) {
-                return Err(EngineError::Stopped(format!("job {id} was never submitted, or its answer is forgotten")));
+                return Err(forgotten(id));
             }
             self.shared.answered.wait(&mut state);
         }
+    }
+
+    fn watch(&self, id: JobId, each: &mut dyn FnMut(&str) -> bool) -> Result<Answer, EngineError> {
+        let mut sent = 0;
+        let mut state = self.shared.state.lock();
+        loop {
+            if let Some(answer) = state.memo.get(id).cloned() {
+                drop(state);
+                if let Answer::Generated(generated) = &answer
+                    && let Some(rest) = generated.text.get(sent..).filter(|rest| !rest.is_empty())
+                {
+                    each(rest);
+                }
+                return Ok(answer);
+            }
+            if let Some(reason) = &state.stopped {
+                return Err(EngineError::Stopped(reason.clone()));
+            }
+            let Some(open) = state.open.get(&id) else { return Err(forgotten(id)) };
+            if open.text.len() == sent {
+                self.shared.grown.wait(&mut state);
+                continue;
+            }
+            let piece = open.text[sent..].to_owned();
+            sent = open.text.len();
+            // The caller may be slow; it holds nobody up.
+            drop(state);
+            if !each(&piece) {
+                return self.wait(id);
+            }
+            state = self.shared.state.lock();
+        }
+    }
+
+    fn cancel(&self, id: JobId) {
+        let mut state = self.shared.state.lock();
+        let Some(open) = state.open.get_mut(&id) else { return };
+        open.wanted = open.wanted.saturating_sub(1);
+        if open.wanted > 0 || open.class != JobClass::Simulation {
+            return;
+        }
+        state.close(id);
+        self.shared.counters.cancelled.fetch_add(1, Ordering::Relaxed);
+        // Whoever waits without having submitted hears that there will be no answer.
+        self.shared.answered.notify_all();
+        self.shared.grown.notify_all();
     }
 
     fn models(&self) -> Vec<(Hash, ModelManifest)> {

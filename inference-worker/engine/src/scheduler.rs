@@ -1,5 +1,6 @@
 //! The thread that runs jobs.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,26 +9,49 @@ use noema_inference_api::{Answer, Job, JobClass, JobId};
 use noema_models::{Compute, LoadedModel, Logits, ModelError, Step};
 use noema_types::Hash;
 
-use crate::limits::{BATCH_OTHERS_MAX, BATCH_SEQUENCES_MAX};
+use crate::grammar::Vocabulary;
 use crate::pool::Shared;
-use crate::sequence::{Part, Sequence, Turn, causal};
+use crate::prefix::PrefixCache;
+use crate::sequence::{Part, Sequence, causal};
+use crate::spill;
+
+/// How a scheduler cuts and keeps work; no choice changes an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shape {
+    pub(crate) batch: usize,
+    pub(crate) reserved: usize,
+    pub(crate) chunk: usize,
+    pub(crate) prefix_bytes: usize,
+}
 
 /// Runs jobs until the pool ends.
 pub(crate) struct Scheduler {
     shared: Arc<Shared>,
     compute: Compute,
+    shape: Shape,
     batch: Vec<Running>,
+    prefix: PrefixCache,
+    vocabularies: BTreeMap<Hash, Result<Vocabulary, noema_inference_api::AnswerError>>,
 }
 
 struct Running {
     id: JobId,
+    arrival: u64,
     model: Hash,
     sequence: Sequence,
 }
 
+/// A job that joins the batch.
+struct Joining {
+    id: JobId,
+    arrival: u64,
+    job: Arc<Job>,
+}
+
 impl Scheduler {
-    pub(crate) fn new(shared: Arc<Shared>, compute: Compute) -> Self {
-        Self { shared, compute, batch: Vec::new() }
+    pub(crate) fn new(shared: Arc<Shared>, compute: Compute, shape: Shape) -> Self {
+        let prefix = PrefixCache::new(shape.prefix_bytes);
+        Self { shared, compute, shape, batch: Vec::new(), prefix, vocabularies: BTreeMap::new() }
     }
 
     /// Serves until the pool is stopped; a fault or panic stops it, and every waiter hears of it.
@@ -49,21 +73,23 @@ impl Scheduler {
 
     fn serve(&mut self) -> Result<(), ModelError> {
         while let Some(jobs) = self.next_jobs() {
-            for (id, job) in jobs {
-                self.start(id, &job)?;
+            for job in jobs {
+                self.start(&job)?;
             }
             self.turn()?;
         }
         Ok(())
     }
 
-    /// Jobs that join the batch; waits while there is nothing to do; `None` when the pool ends.
-    fn next_jobs(&self) -> Option<Vec<(JobId, Arc<Job>)>> {
+    /// Jobs that join the batch; waits while there is nothing to do; `None` when the pool ends. Cancelled ones leave.
+    fn next_jobs(&mut self) -> Option<Vec<Joining>> {
         let mut state = self.shared.state.lock();
         loop {
             if state.stopped.is_some() {
                 return None;
             }
+            self.batch
+                .retain(|running| state.open.get(&running.id).is_some_and(|open| open.arrival == running.arrival));
             if !self.batch.is_empty() || !state.queue.is_empty() {
                 break;
             }
@@ -72,45 +98,68 @@ impl Scheduler {
         // A job's class may have risen while it ran.
         let is_other = |id: &JobId| state.open.get(id).is_some_and(|open| open.class != JobClass::Certified);
         let mut others = self.batch.iter().filter(|running| is_other(&running.id)).count();
+        let others_max = self.shape.batch.saturating_sub(self.shape.reserved).max(1);
         let mut jobs = Vec::new();
-        while self.batch.len() + jobs.len() < BATCH_SEQUENCES_MAX {
+        while self.batch.len() + jobs.len() < self.shape.batch {
             let Some(&(class, arrival, id)) = state.queue.first() else { break };
             if class != JobClass::Certified {
-                if others >= BATCH_OTHERS_MAX {
+                if others >= others_max {
                     break;
                 }
                 others += 1;
             }
             state.queue.remove(&(class, arrival, id));
             let open = state.open.get(&id).expect("a queued job is open");
-            jobs.push((id, Arc::clone(&open.job)));
+            jobs.push(Joining { id, arrival, job: Arc::clone(&open.job) });
         }
         Some(jobs)
     }
 
-    fn model(&self, root: &Hash) -> &LoadedModel {
-        self.shared.models.get(root).expect("submit takes jobs for loaded models only")
-    }
-
-    fn start(&mut self, id: JobId, job: &Job) -> Result<(), ModelError> {
+    fn start(&mut self, joining: &Joining) -> Result<(), ModelError> {
         self.shared.jobs_run.fetch_add(1, Ordering::Relaxed);
-        match Sequence::new(job, self.model(&job.model))? {
-            Ok(sequence) => self.batch.push(Running { id, model: job.model, sequence }),
-            Err(answer) => self.answer(vec![(id, answer)]),
+        let Joining { id, arrival, job } = joining;
+        let model = model(&self.shared, &job.model);
+        let vocabularies = &mut self.vocabularies;
+        let vocabulary = job.options.grammar.as_ref().map(|_| {
+            let made = vocabularies.entry(job.model).or_insert_with(|| Vocabulary::new(model));
+            made.as_ref().map_err(Clone::clone)
+        });
+        match Sequence::new(job, model, self.shape.chunk, vocabulary)? {
+            Ok(sequence) => {
+                self.batch.push(Running { id: *id, arrival: *arrival, model: job.model, sequence });
+            }
+            Err(answer) => self.publish(vec![(*id, answer)], Vec::new()),
         }
         Ok(())
     }
 
-    fn answer(&self, answers: Vec<(JobId, Answer)>) {
+    /// Hands out answers, and pieces of texts that still grow.
+    fn publish(&self, answers: Vec<(JobId, Answer)>, pieces: Vec<(JobId, u64, String)>) {
+        if answers.is_empty() && pieces.is_empty() {
+            return;
+        }
+        let mut forgotten = Vec::new();
+        let mut state = self.shared.state.lock();
+        for (id, arrival, piece) in pieces {
+            if let Some(open) = state.open.get_mut(&id).filter(|open| open.arrival == arrival) {
+                open.text.push_str(&piece);
+            }
+        }
+        self.shared.grown.notify_all();
         if answers.is_empty() {
             return;
         }
-        let mut state = self.shared.state.lock();
         for (id, answer) in answers {
-            state.open.remove(&id);
-            state.memo.insert(id, answer);
+            state.close(id);
+            forgotten.extend(state.memo.insert(id, answer));
         }
         self.shared.answered.notify_all();
+        drop(state);
+        if let Some(store) = &self.shared.spill {
+            for (id, answer) in forgotten {
+                store.put(id, &spill::seal(id, &answer));
+            }
+        }
     }
 
     /// One pass over each model's weights for all of its sequences.
@@ -123,25 +172,77 @@ impl Scheduler {
                 None => groups.push((running.model, vec![running])),
             }
         }
-        let mut answers = Vec::new();
-        for (root, mut group) in groups {
-            let model = self.model(&root).clone();
-            let logits = forward(&self.compute, &model, &mut group);
-            for (running, logits) in group.into_iter().zip(logits) {
-                let Running { id, model: root, sequence } = running;
-                match sequence.take(logits, &model, self.compute.arithmetic())? {
-                    Turn::Goes(sequence) => self.batch.push(Running { id, model: root, sequence: *sequence }),
-                    Turn::Done(answer) => answers.push((id, answer)),
+        let (mut answers, mut pieces) = (Vec::new(), Vec::new());
+        for (root, group) in groups {
+            if model(&self.shared, &root).embedder().is_some() {
+                answers.extend(self.embed(&root, &group)?);
+            } else {
+                self.advance(&root, group, &mut answers, &mut pieces)?;
+            }
+        }
+        let counters = &self.shared.counters;
+        counters.running.store(self.batch.len() as u64, Ordering::Relaxed);
+        counters.prefix_bytes.store(self.prefix.bytes() as u64, Ordering::Relaxed);
+        counters.prefix_evictions.store(self.prefix.evictions, Ordering::Relaxed);
+        self.publish(answers, pieces);
+        Ok(())
+    }
+
+    fn embed(&self, root: &Hash, group: &[Running]) -> Result<Vec<(JobId, Answer)>, ModelError> {
+        let all: Vec<&Sequence> = group.iter().map(|running| &running.sequence).collect();
+        let answers = Sequence::embed(model(&self.shared, root), &self.compute, &all)?;
+        Ok(group.iter().map(|running| running.id).zip(answers).collect())
+    }
+
+    fn advance(
+        &mut self,
+        root: &Hash,
+        mut group: Vec<Running>,
+        answers: &mut Vec<(JobId, Answer)>,
+        pieces: &mut Vec<(JobId, u64, String)>,
+    ) -> Result<(), ModelError> {
+        let model = model(&self.shared, root).clone();
+        let counters = Arc::clone(&self.shared);
+        let counters = &counters.counters;
+        for running in &mut group {
+            let shared = running.sequence.adopt(&mut self.prefix) as u64;
+            if shared > 0 {
+                counters.prefix_hits.fetch_add(1, Ordering::Relaxed);
+                counters.prefix_tokens.fetch_add(shared, Ordering::Relaxed);
+            }
+        }
+        let (logits, read) = forward(&self.compute, &model, &mut group);
+        counters.tokens_read.fetch_add(read, Ordering::Relaxed);
+        for (mut running, logits) in group.into_iter().zip(logits) {
+            let sequence = &mut running.sequence;
+            let before = sequence.drawn();
+            let answer = sequence.take(logits, &model, self.compute.arithmetic(), &mut self.prefix)?;
+            counters.tokens_made.fetch_add((sequence.drawn() - before) as u64, Ordering::Relaxed);
+            match answer {
+                Some(answer) => {
+                    #[cfg(test)]
+                    self.shared.logits.lock().insert(running.id, sequence.logits.finalize());
+                    answers.push((running.id, answer));
+                }
+                None => {
+                    pieces.extend(sequence.piece().map(|piece| (running.id, running.arrival, piece)));
+                    self.batch.push(running);
                 }
             }
         }
-        self.answer(answers);
         Ok(())
     }
 }
 
-/// Runs the parts of all sequences in one batch; results per sequence.
-fn forward(compute: &Compute, model: &LoadedModel, group: &mut [Running]) -> Vec<Vec<Result<Logits, ModelError>>> {
+fn model<'a>(shared: &'a Shared, root: &Hash) -> &'a LoadedModel {
+    shared.models.get(root).expect("submit takes jobs for loaded models only")
+}
+
+/// Results of one sequence, per part.
+type Results = Vec<Result<Logits, ModelError>>;
+
+/// Runs the parts of all sequences in one batch; results per sequence, and tokens read.
+fn forward(compute: &Compute, model: &LoadedModel, group: &mut [Running]) -> (Vec<Results>, u64) {
     let mut parts: Vec<Vec<Part<'_>>> = group.iter_mut().map(|running| running.sequence.parts()).collect();
     let counts: Vec<usize> = parts.iter().map(Vec::len).collect();
     let mut steps: Vec<Step<'_>> = parts
@@ -149,6 +250,7 @@ fn forward(compute: &Compute, model: &LoadedModel, group: &mut [Running]) -> Vec
         .flatten()
         .map(|part| Step { tokens: &part.tokens, cache: &mut *part.cache, want: part.want })
         .collect();
+    let read = steps.iter().map(|step| step.tokens.len() as u64).sum();
     let mut results = causal(model).forward(compute, &mut steps).into_iter();
-    counts.iter().map(|count| results.by_ref().take(*count).collect()).collect()
+    (counts.iter().map(|count| results.by_ref().take(*count).collect()).collect(), read)
 }

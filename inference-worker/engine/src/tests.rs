@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use noema_inference_api::{
-    Answer, AnswerError, Engine, EngineError, Generated, Job, JobClass, JobKind, NUMERICS_VERSION, Options, Poll, Stop,
+    Answer, AnswerError, Engine, EngineError, Generated, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION,
+    Options, Poll, Stop,
 };
 use noema_models::{Compute, LoadedModel, load_bytes, synthetic};
 use noema_numerics::Kernel;
@@ -9,7 +11,7 @@ use noema_types::Hash;
 use proptest::prelude::*;
 
 use crate::limits::PREFILL_TOKENS_MAX;
-use crate::{Pool, PoolConfig};
+use crate::{Pool, PoolConfig, Resources, Spill, spill};
 
 fn model(seed: u64) -> LoadedModel {
     load_bytes(&synthetic::tiny_llama(seed), None).expect("a synthetic model loads")
@@ -201,4 +203,159 @@ proptest! {
         let together: Vec<_> = ids.iter().map(|id| parallel.wait(*id).expect("answered")).collect();
         prop_assert_eq!(together, alone);
     }
+}
+
+#[test]
+fn scores_are_sums_and_prefer_what_greedy_says() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    let score = |prompt: &str, text: &str| {
+        let kind = JobKind::Score(text.to_owned());
+        match ask(&pool, &Job { kind, ..job(&one, prompt, options(0)) }) {
+            Answer::Scored { micro_nats, tokens, .. } => (micro_nats, tokens),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, second, both) = (score("zq", "x"), score("zqx", "y"), score("zq", "xy"));
+    assert_eq!((first.0 + second.0, first.1 + second.1), both, "the chain rule, exactly");
+    assert_eq!(score("zq", ""), (0, 0));
+    let said = generated(ask(&pool, &job(&one, "hello", options(1)))).text;
+    for other in ["q", "z", "!"] {
+        assert!(score("hello", &said).0 < score("hello", other).0);
+    }
+}
+
+#[test]
+fn penalties_change_answers_and_the_neutral_one_does_not() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    let with = |bps| Options { repetition_penalty_bps: bps, ..options(40) };
+    let free = generated(ask(&pool, &job(&one, "hello", options(40))));
+    assert_eq!(generated(ask(&pool, &job(&one, "hello", with(10_000)))), free);
+    assert_ne!(generated(ask(&pool, &job(&one, "hello", with(30_000)))).text, free.text);
+}
+
+#[test]
+fn grammars_are_obeyed() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    for seed in 0..6 {
+        let with = |grammar| Options { grammar: Some(grammar), temperature_bps: 10_000, seed, ..options(60) };
+        let said = |grammar| generated(ask(&pool, &job(&one, "hello", with(grammar))));
+        let digits = said(Grammar::Regex("[0-9]{3,5}x".to_owned()));
+        let (number, end) = digits.text.split_at(digits.text.len() - 1);
+        assert!(
+            (3..=5).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) && end == "x",
+            "{digits:?}"
+        );
+        assert_eq!(digits.stop, Stop::EndToken);
+        let schema = "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"boolean\"}},\"required\":[\"a\"],\"additionalProperties\":false}";
+        let object = said(Grammar::JsonSchema(schema.to_owned()));
+        let value: serde_json::Value = serde_json::from_str(&object.text).expect("JSON");
+        assert!(value["a"].is_boolean(), "{object:?}");
+        let lark = said(Grammar::Lark("start: \"ab\" (\"c\" | \"d\")".to_owned()));
+        assert!(["abc", "abd"].contains(&lark.text.as_str()), "{lark:?}");
+    }
+}
+
+#[test]
+fn hostile_grammars_are_refused_in_time_and_hurt_nobody() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    let hostile = [
+        Grammar::JsonSchema("no json".to_owned()),
+        Grammar::JsonSchema("[".repeat(60_000)),
+        Grammar::Regex("(".repeat(90)),
+        Grammar::Regex("((((a{1,999}){1,999}){1,999}){1,999})".to_owned()),
+        Grammar::Regex("[ab]*a[ab]{500}c".to_owned()),
+        Grammar::Lark("start: nothing".to_owned()),
+        Grammar::Lark("start: start start".to_owned()),
+        Grammar::Lark(
+            (0..5_000).map(|i| format!("A{i}: A{}\n", i + 1)).collect::<String>() + "start: A0\nA5000: \"x\"",
+        ),
+    ];
+    let start = std::time::Instant::now();
+    let ids = hostile.map(|grammar| {
+        let options = Options { grammar: Some(grammar), ..options(20) };
+        pool.submit(&job(&one, "hello", options), JobClass::Simulation).expect("room")
+    });
+    let alone = generated(ask(&pool, &job(&one, "hello", options(12))));
+    let refused = ids.map(|id| pool.wait(id).expect("answered"));
+    assert_eq!(alone.new_tokens, 12);
+    for at in [0, 1, 2, 3, 5] {
+        assert!(matches!(&refused[at], Answer::Refused(AnswerError::Grammar(_))), "{at}: {:?}", refused[at]);
+    }
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+#[test]
+fn only_simulations_nobody_else_wants_are_cancelled() {
+    let pool = pool(Kernel::Scalar, 1);
+    let one = model(1);
+    // Certified work fills the batch, so that what is cancelled has not run.
+    let long = |number: u32| job(&one, &format!("long {number}"), options(200));
+    for number in 0..16 {
+        pool.submit(&long(number), JobClass::Certified).expect("room");
+    }
+    let wanted = |number: u32| job(&one, &format!("wanted {number}"), options(3));
+    let (lone, shared, certified) = (wanted(1), wanted(2), wanted(3));
+    for job in [&lone, &shared, &shared, &certified] {
+        pool.submit(job, JobClass::Simulation).expect("room");
+    }
+    pool.submit(&certified, JobClass::Certified).expect("known");
+    for job in [&lone, &shared, &certified, &certified, &long(15)] {
+        pool.cancel(job.id());
+    }
+    assert_eq!(pool.poll(lone.id()), Poll::Unknown);
+    assert!(matches!(pool.wait(lone.id()), Err(EngineError::Stopped(_))));
+    for job in [&shared, &certified, &long(15)] {
+        assert!(matches!(pool.wait(job.id()), Ok(Answer::Generated(_))));
+    }
+    assert_eq!(pool.stats().cancelled, 1);
+}
+
+#[test]
+fn a_full_queue_refuses_and_keeps_room_for_blocks() {
+    let pool = pool(Kernel::Scalar, 1);
+    let one = model(1);
+    let text = "x".repeat(200_000);
+    let big = |number: usize| Job { prompt: format!("{number} {text}"), ..job(&one, "", options(1)) };
+    for number in 0..16 {
+        pool.submit(&job(&one, &format!("busy {number}"), options(240)), JobClass::Certified).expect("room");
+    }
+    let refused = (0..2_000).find(|number| pool.submit(&big(*number), JobClass::Simulation).is_err());
+    assert!(refused.is_some(), "200 KB each: bytes are bounded");
+    assert!(matches!(pool.submit(&big(5_000), JobClass::Simulation), Err(EngineError::Busy(_))));
+    pool.submit(&big(5_001), JobClass::Certified).expect("room for a block");
+    pool.stop_for_test();
+}
+
+#[derive(Debug, Default, Clone)]
+struct Shelf(Arc<parking_lot::Mutex<BTreeMap<JobId, Vec<u8>>>>);
+
+impl Spill for Shelf {
+    fn put(&self, id: JobId, bytes: &[u8]) {
+        self.0.lock().insert(id, bytes.to_vec());
+    }
+
+    fn get(&self, id: JobId) -> Option<Vec<u8>> {
+        self.0.lock().get(&id).cloned()
+    }
+}
+
+#[test]
+fn spilled_answers_come_back_and_damaged_ones_are_made_again() {
+    let one = model(1);
+    let (kept, damaged) = (job(&one, "kept", options(5)), job(&one, "damaged", options(5)));
+    let expected = [&kept, &damaged].map(|job| ask(&pool(Kernel::best(), 1), job));
+    let shelf = Shelf::default();
+    for (job, answer) in [&kept, &damaged].into_iter().zip(&expected) {
+        shelf.put(job.id(), &spill::seal(job.id(), answer));
+    }
+    shelf.0.lock().get_mut(&damaged.id()).expect("there")[40] ^= 1;
+    let config = PoolConfig { compute: Compute::single(Kernel::best()).expect("available") };
+    let resources = Resources { spill: Some(Box::new(shelf)), ..Resources::default() };
+    let pool = Pool::start_with(vec![one], &config, resources).expect("sound");
+    assert_eq!([&kept, &damaged].map(|job| ask(&pool, job)), expected);
+    assert_eq!((pool.jobs_run(), pool.stats().spill_hits), (1, 1));
 }

@@ -66,7 +66,7 @@ impl Stretch {
                 }
                 let share = (seen - low) / u128::from(high_milli - low_milli);
                 let (slow, gap) = (divide(factor_milli), turns - divide(factor_milli));
-                slow + (gap >> 64) * share + ((gap & u128::from(u64::MAX)) * share >> 64)
+                slow + (gap >> 64) * share + (((gap & u128::from(u64::MAX)) * share) >> 64)
             }
         }
     }

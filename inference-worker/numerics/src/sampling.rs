@@ -65,6 +65,22 @@ impl Arithmetic {
         Ok(hit.or(candidates.last()).expect("at least one candidate is kept").id)
     }
 
+    /// Makes tokens less likely that are there already, before temperature: a positive logit is divided by
+    /// `f32(penalty_bps) / 10000`, any other multiplied. Each token is named once; 10,000 changes no bit.
+    ///
+    /// # Panics
+    /// If a token is no index of the logits.
+    pub fn penalise(&self, logits: &mut [f32], tokens: impl IntoIterator<Item = u32>, penalty_bps: u32) {
+        if penalty_bps == 10_000 {
+            return;
+        }
+        let penalty = penalty_bps as f32 / 10_000.0;
+        for token in tokens {
+            let logit = &mut logits[token as usize];
+            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+        }
+    }
+
     /// What top-k and top-p leave, by descending logit, then ascending id.
     ///
     /// # Errors
@@ -175,6 +191,17 @@ mod tests {
         }
         // A tiny temperature drives large logits out of the finite numbers.
         assert!(arithmetic().sample(&[1e38, 1.0], Sampling { temperature_bps: 1, ..ALL }, &mut draws).is_err());
+    }
+
+    #[test]
+    fn penalties_divide_what_is_positive_and_multiply_the_rest() {
+        let mut logits = [3.0, -3.0, 0.0, 5.0, -0.0];
+        arithmetic().penalise(&mut logits, [0, 1, 2, 4], 15_000);
+        assert_eq!(logits.map(f32::to_bits), [2.0f32, -4.5, 0.0, 5.0, -0.0].map(f32::to_bits));
+        let before = [f32::MIN_POSITIVE / 2.0, -1.1, 7.3];
+        let mut after = before;
+        arithmetic().penalise(&mut after, 0..3, 10_000);
+        assert_eq!(after.map(f32::to_bits), before.map(f32::to_bits));
     }
 
     #[test]

@@ -66,7 +66,7 @@ struct State {
 
 impl Ticket {
     /// Submits a job.
-    pub(crate) fn new(desk: &Arc<Desk>, engine: &Arc<dyn Engine>, job: &Job) -> Result<(Holder, JobId), EngineError> {
+    pub(crate) fn open(desk: &Arc<Desk>, engine: &Arc<dyn Engine>, job: &Job) -> Result<(Holder, JobId), EngineError> {
         let ticket = Self { desk: Arc::clone(desk), engine: Arc::clone(engine), state: Mutex::default() };
         let id = ticket.submit(job)?;
         Ok((Holder(Arc::new(ticket)), id))

@@ -123,7 +123,7 @@ pub(crate) async fn answer(gateway: Gateway, media: Media, body: Bytes) -> Outco
         let engine = (gateway.engine)();
         let (root, manifest) = find_model(engine.models(), &ask.model)?;
         let jobs = ask.jobs(root, &manifest)?;
-        let tickets = jobs.iter().map(|job| Ok(Ticket::new(&gateway.desk, &engine, job)?));
+        let tickets = jobs.iter().map(|job| Ok(Ticket::open(&gateway.desk, &engine, job)?));
         Ok((tickets.collect::<Outcome<Vec<_>>>()?, root, manifest.name, ask.base64))
     });
     let (tickets, root, name, base64) = started.await?;

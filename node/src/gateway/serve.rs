@@ -144,7 +144,7 @@ pub(crate) async fn answer(gateway: Gateway, style: Style, body: Bytes) -> Outco
         let engine = (gateway.engine)();
         let (root, manifest) = find_model(engine.models(), &ask.model)?;
         let job = ask.job(root, &manifest)?;
-        let (holder, id) = Ticket::new(&gateway.desk, &engine, &job)?;
+        let (holder, id) = Ticket::open(&gateway.desk, &engine, &job)?;
         let head = Head {
             job: id,
             root,

@@ -212,7 +212,6 @@ fn neox_folders_follow_an_independent_forward_pass() {
             }
         }
         let relative = (error / size).sqrt();
-        println!("neox, parallel {parallel}: relative error {relative:.5}");
         assert!(relative < 0.03, "parallel {parallel}: relative error {relative}");
         let text = "the other tea";
         let ids = loaded.tokenizer.encode(text, Special::Text).expect("encodes");

@@ -80,7 +80,6 @@ fn embeddings_follow_the_published_network() {
     let target = temporary.path().join("minilm.noema");
     let imported = import_hf(&source, &target, &mut |_, _| {}).expect("imports");
     assert_eq!(import_hf(&source, &target, &mut |_, _| {}).expect("imports").root, imported.root);
-    println!("root {}", imported.root);
     let loaded = load(&target, Some(imported.root)).expect("loads");
     // As the published tokenizer has it.
     let ids =
@@ -104,7 +103,6 @@ fn embeddings_follow_the_published_network() {
         let length = theirs.iter().map(|value| value * value).sum::<f64>().sqrt();
         let rounded: Vec<f64> = theirs.iter().map(|value| (value / length * 127.0).round_ties_even()).collect();
         let (similarity, best) = (cosine(ours, &theirs), cosine(&rounded, &theirs));
-        println!("{similarity:.6} of {best:.6} {text}");
         assert!(similarity > best - 0.001 && similarity > 0.998, "{text}: {similarity} of {best}");
     }
     // Like meanings are nearer than unlike ones.

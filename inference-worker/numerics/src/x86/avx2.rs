@@ -245,16 +245,13 @@ pub(crate) fn argmax(x: &[f32]) -> Result<usize, NumericsError> {
 /// Scores of queries that share a block of keys. Query `g` is row `g` of `queries`; its scores start at `g * stride`.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn scores(queries: &[f32], head_dim: usize, keys: &[f32], scale: f32, out: &mut [f32], stride: usize) {
-    let mut rows = queries.chunks(3 * head_dim);
-    let mut from = 0;
-    while let Some(queries) = rows.next() {
-        let out = &mut out[from..];
+    for (group, queries) in queries.chunks(3 * head_dim).enumerate() {
+        let out = &mut out[3 * group * stride..];
         match queries.len() / head_dim {
             1 => scores_strips::<1, 8>(queries, keys, scale, out, stride),
             2 => scores_strips::<2, 4>(queries, keys, scale, out, stride),
             _ => scores_strips::<3, 4>(queries, keys, scale, out, stride),
         }
-        from += 3 * stride;
     }
 }
 
