@@ -83,9 +83,7 @@ impl Vocabulary {
         }
         let compile = || {
             let grammar = match grammar {
-                Grammar::JsonSchema(text) => {
-                    TopLevelGrammar::from_json_schema(serde_json::from_str(text).map_err(|_| refused("it is no JSON"))?)
-                }
+                Grammar::JsonSchema(text) => TopLevelGrammar::from_json_schema(schema(text)?),
                 Grammar::Regex(text) => TopLevelGrammar::from_regex(text),
                 Grammar::Lark(text) => TopLevelGrammar::from_lark(text.clone()),
             };
@@ -116,6 +114,16 @@ impl Constraint {
             _ => Err(refused("it needs too much work for one token")),
         }
     }
+}
+
+/// A schema whose JSON has no room for whitespace between its parts, unless the schema itself says otherwise: a model
+/// cannot spend its tokens on spaces.
+fn schema(text: &str) -> Result<serde_json::Value, AnswerError> {
+    let mut schema: serde_json::Value = serde_json::from_str(text).map_err(|_| refused("it is no JSON"))?;
+    if let Some(object) = schema.as_object_mut() {
+        object.entry("x-guidance").or_insert_with(|| serde_json::json!({ "whitespace_flexible": false }));
+    }
+    Ok(schema)
 }
 
 /// A token as the library wants it: special ones after a mark, and nothing for those that no text holds.

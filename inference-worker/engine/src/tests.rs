@@ -253,6 +253,7 @@ fn grammars_are_obeyed() {
         let object = said(Grammar::JsonSchema(schema.to_owned()));
         let value: serde_json::Value = serde_json::from_str(&object.text).expect("JSON");
         assert!(value["a"].is_boolean(), "{object:?}");
+        assert!(!object.text.contains(char::is_whitespace), "{object:?}");
         let lark = said(Grammar::Lark("start: \"ab\" (\"c\" | \"d\")".to_owned()));
         assert!(["abc", "abd"].contains(&lark.text.as_str()), "{lark:?}");
     }
