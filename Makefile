@@ -83,7 +83,7 @@ bench-network: build weights ## Measures commit latency of four validators with 
 	@./tests/scripts/bench-network.sh $(NOEMA) $(CARGO_TARGET_DIR)/debug/bench_network
 
 .PHONY: bench-inference
-bench-inference: ## Measures inference beside llama.cpp on the same weights
+bench-inference: ## Measures inference beside llama.cpp on the same weights (not run so far: docs/bench.md)
 	@./tests/scripts/bench-inference.sh
 
 .PHONY: bench-quality
