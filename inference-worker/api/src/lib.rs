@@ -8,7 +8,9 @@ mod engine;
 mod job;
 pub mod limits;
 mod manifest;
+mod painter;
 
 pub use engine::{Engine, EngineError, FixedEngine, JobClass, Poll};
 pub use job::{Answer, AnswerError, Drawing, Generated, Grammar, Job, JobId, JobKind, Options, Stop};
 pub use manifest::{Cost, Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
+pub use painter::{LATENT_SCALE, PAINTER_STAGES, PainterShape};

@@ -14,6 +14,9 @@ pub enum Family {
     NeoX,
     /// Encoder with learnt positions, LayerNorm after each branch and GELU: embeds texts.
     Bert,
+    /// Latent diffusion: a text encoder, which the manifest describes, a denoising network and an image decoder, which
+    /// [`crate::PainterShape`] describes. Draws.
+    Diffusion,
 }
 
 /// Stretching of rotary positions. The order of variants is the wire format.
@@ -92,7 +95,7 @@ pub struct Cost {
 }
 
 const GENERATE_MACS_PER_UNIT: u64 = 8_000;
-const READ_MACS_PER_UNIT: u64 = 32_000;
+pub(crate) const READ_MACS_PER_UNIT: u64 = 32_000;
 
 impl ModelManifest {
     /// Multiply-accumulates of the linear layers for one token, output head excluded.
@@ -104,7 +107,7 @@ impl ModelManifest {
         // The feed-forward layer has a gate beside its two matrices in one family only.
         let matrices = match self.family {
             Family::Llama => 3,
-            Family::NeoX | Family::Bert => 2,
+            Family::NeoX | Family::Bert | Family::Diffusion => 2,
         };
         layers * (attention + matrices * hidden * feed_forward)
     }

@@ -118,7 +118,7 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
     rule("heads", manifest.heads.into(), manifest.heads.is_multiple_of(manifest.kv_heads), || {
         format!("a multiple of the {} kv_heads", manifest.kv_heads)
     })?;
-    let rotates = manifest.family != Family::Bert;
+    let rotates = !matches!(manifest.family, Family::Bert | Family::Diffusion);
     rule("rope_base", manifest.rope_base, !rotates || manifest.rope_base >= 2, || "at least 2".to_owned())?;
     let table = u64::from(manifest.context) * u64::from(manifest.head_dim / 2) * 4;
     rule("rotary table", table, table <= ROPE_BYTES_MAX, || format!("at most {ROPE_BYTES_MAX} bytes"))?;

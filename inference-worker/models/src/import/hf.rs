@@ -45,7 +45,7 @@ pub(super) fn convert(
     manifest.tied_head = match manifest.family {
         Family::Llama => !tensors.contains("lm_head.weight"),
         Family::NeoX => !tensors.contains("embed_out.weight"),
-        Family::Bert => true,
+        Family::Bert | Family::Diffusion => true,
     };
     // What cannot be loaded must not be written.
     let tokenizer = tokenizer.to_bytes();
@@ -507,6 +507,7 @@ fn tensor_name(family: Family, prefix: &str, section: &str) -> (String, Option<u
         Family::Llama => "model.layers",
         Family::NeoX => "gpt_neox.layers",
         Family::Bert => "encoder.layer",
+        Family::Diffusion => unreachable!("folders of several parts have an importer of their own"),
     };
     let name = match layer {
         Some(layer) => format!("{prefix}{layers}.{layer}.{name}.{kind}"),
@@ -522,6 +523,7 @@ fn is_ignored(family: Family, name: &str) -> bool {
         Family::NeoX => {
             [".attention.bias", ".attention.masked_bias", ".rotary_emb.inv_freq"].iter().any(|end| name.ends_with(end))
         }
+        Family::Diffusion => false,
         Family::Bert => name.contains("pooler.") || name.ends_with("position_ids") || name.starts_with("cls."),
     }
 }
