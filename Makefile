@@ -42,6 +42,10 @@ test: deps weights peers ## Runs every test
 		$(CARGO) test --locked --workspace --no-fail-fast; \
 	fi
 
+.PHONY: test-aarch64
+test-aarch64: ## Runs the tests of the arithmetic under emulation of 64-bit ARM (ALL=1: the models' too)
+	@./tests/scripts/test-aarch64.sh
+
 .PHONY: lint
 lint: deps ## Checks format and lints
 	$(CARGO) fmt --all --check

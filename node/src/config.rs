@@ -46,7 +46,7 @@ pub struct NodeConfig {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InferenceConfig {
-    /// `scalar`, `avx2`, `avx512`; the fastest available when absent.
+    /// `scalar`, `avx2`, `avx512`, `neon`; the fastest available when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
     /// Threads; all cores when absent.

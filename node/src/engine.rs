@@ -19,7 +19,12 @@ const LOWEST_PRIORITY: i32 = 19;
 fn kernel(config: &InferenceConfig) -> Result<Kernel, NodeError> {
     match &config.kernel {
         Some(name) => name.parse().map_err(|error: noema_numerics::NumericsError| NodeError::Engine(error.to_string())),
-        None => Ok(Kernel::best()),
+        None => {
+            for error in Kernel::refused() {
+                tracing::error!(%error, "a kernel of this machine is wrong and is not used; have the hardware checked");
+            }
+            Ok(Kernel::best())
+        }
     }
 }
 

@@ -27,7 +27,7 @@ model=$cache/models/smollm2-135m-instruct.noema
 mkdir -p "$cache/models"
 [[ -f $model && ! $model -ot $gguf ]] || "$noema" model import "$gguf" --out "$model" >/dev/null
 base=""
-for kernel in scalar avx2 avx512; do
+for kernel in scalar avx2 avx512 neon; do
     if result=$("$noema" --json infer --kernel "$kernel" --model "$model" --prompt "Once upon a time" --max-new-tokens 64 2>/dev/null); then
         rate=$(field tokens_per_second <<<"$result")
         base=${base:-$rate}

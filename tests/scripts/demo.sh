@@ -220,7 +220,7 @@ fi
 echo "the verified notebook holds the answer: $text"
 
 title "The same bits from every kernel of this machine (noema infer)"
-for kernel in scalar avx2 avx512; do
+for kernel in scalar avx2 avx512 neon; do
     if result=$(NOEMA_KERNEL=$kernel "$noema" --json infer --model "$model" --prompt "Once upon a time" --max-new-tokens 48 2>"$work/infer.err"); then
         printf '%-8s %s  %s tokens/s\n' "$kernel" "$(field digest <<<"$result")" "$(field tokens_per_second <<<"$result")"
         field digest <<<"$result" >>"$work/kernels"

@@ -1,6 +1,8 @@
 //! The one face of all kernels.
 
 use crate::limits::{BLOCK, PRODUCT_INPUTS_MAX};
+#[cfg(target_arch = "aarch64")]
+use crate::neon;
 #[cfg(target_arch = "x86_64")]
 use crate::x86;
 use crate::{Kernel, NumericsError, assert_float_mode, scalar};
@@ -44,6 +46,12 @@ macro_rules! on_kernel {
                 #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
                 // SAFETY: `Arithmetic::new` has checked that the processor has AVX2 and FMA.
                 unsafe { x86::avx2::$operation($($argument),*) }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => {
+                #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
+                // SAFETY: `Arithmetic::new` has checked that the processor has NEON.
+                unsafe { neon::$operation($($argument),*) }
             }
             _ => scalar::$operation($($argument),*),
         }
@@ -116,6 +124,14 @@ impl Arithmetic {
                 // SAFETY: `Arithmetic::new` has checked that the processor has AVX2 and FMA.
                 unsafe {
                     x86::avx2::product(rows, q, q_scales, out);
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Kernel::Neon => {
+                #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
+                // SAFETY: `Arithmetic::new` has checked that the processor has NEON.
+                unsafe {
+                    neon::product(rows, q, q_scales, out);
                 }
             }
             _ => scalar::product(rows, q, q_scales, out),

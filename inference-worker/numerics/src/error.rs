@@ -20,7 +20,7 @@ pub enum NumericsError {
         lacks: &'static str,
     },
     /// No kernel has this name.
-    #[error("unknown kernel `{name}`: expected scalar, avx2 or avx512")]
+    #[error("unknown kernel `{name}`: expected scalar, avx2, avx512 or neon")]
     UnknownKernel {
         /// The name asked for.
         name: String,

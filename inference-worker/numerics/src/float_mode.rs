@@ -61,4 +61,19 @@ mod tests {
         });
         assert!(noticed.join().expect("the thread does not panic"));
     }
+
+    #[cfg(target_arch = "aarch64")]
+    #[test]
+    #[allow(unsafe_code, reason = "the control register has no other face")]
+    fn flush_to_zero_and_other_roundings_are_noticed() {
+        // Flush to zero; round towards plus infinity, minus infinity, zero.
+        for mode in [1u64 << 24, 1 << 22, 2 << 22, 3 << 22] {
+            let noticed = std::thread::spawn(move || {
+                // SAFETY: the register belongs to this thread, which ends before any other arithmetic.
+                unsafe { std::arch::asm!("msr fpcr, {}", in(reg) mode) };
+                super::assert_float_mode().is_err()
+            });
+            assert!(noticed.join().expect("the thread does not panic"), "mode {mode:#x}");
+        }
+    }
 }

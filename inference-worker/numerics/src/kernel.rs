@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
-use crate::NumericsError;
+use crate::{NumericsError, self_test};
 
 /// A way to compute. All give the same bits; they differ in speed and in the processor they need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,11 +15,13 @@ pub enum Kernel {
     Avx2,
     /// x86-64 with AVX-512 F, BW and VL; uses VNNI where present.
     Avx512,
+    /// 64-bit ARM with NEON.
+    Neon,
 }
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Avx2, Self::Avx512, Self::Neon];
 
     /// Name, as [`FromStr`] reads it.
     #[must_use]
@@ -27,6 +30,7 @@ impl Kernel {
             Self::Scalar => "scalar",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Neon => "neon",
         }
     }
 
@@ -47,10 +51,23 @@ impl Kernel {
         Self::ALL.into_iter().filter(|kernel| kernel.lacks().is_none()).collect()
     }
 
-    /// The fastest kernel this processor can run.
+    /// The fastest kernel that this processor can run and whose golden vectors all come out right; decided once.
+    ///
+    /// Whoever starts a worker reports [`Kernel::refused`].
     #[must_use]
     pub fn best() -> Self {
-        Self::available().last().copied().unwrap_or(Self::Scalar)
+        Self::proven().0
+    }
+
+    /// Why kernels that this processor claims to run were passed over: each has computed a golden vector wrongly.
+    #[must_use]
+    pub fn refused() -> &'static [NumericsError] {
+        &Self::proven().1
+    }
+
+    fn proven() -> &'static (Self, Vec<NumericsError>) {
+        static PROVEN: OnceLock<(Kernel, Vec<NumericsError>)> = OnceLock::new();
+        PROVEN.get_or_init(|| fastest(Self::available(), |kernel| self_test(kernel).map(|_| ())))
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -62,14 +79,37 @@ impl Kernel {
         match self {
             Self::Avx2 if !avx2 => Some("AVX2 with FMA"),
             Self::Avx512 if !(avx2 && avx512) => Some("AVX-512 F, BW and VL"),
+            Self::Neon => Some("the 64-bit ARM instruction set"),
             _ => None,
         }
     }
 
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
     fn lacks(self) -> Option<&'static str> {
-        (self != Self::Scalar).then_some("the x86-64 instruction set")
+        match self {
+            Self::Scalar => None,
+            Self::Neon => (!std::arch::is_aarch64_feature_detected!("neon")).then_some("NEON"),
+            Self::Avx2 | Self::Avx512 => Some("the x86-64 instruction set"),
+        }
     }
+
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn lacks(self) -> Option<&'static str> {
+        (self != Self::Scalar).then_some("the instruction set: only x86-64 and 64-bit ARM have vector kernels")
+    }
+}
+
+/// The last of `available` that passes; the scalar kernel, unproven, if none does: it cannot be run without its own test
+/// either, so that the fault is seen where work starts.
+fn fastest(available: Vec<Kernel>, test: impl Fn(Kernel) -> Result<(), NumericsError>) -> (Kernel, Vec<NumericsError>) {
+    let mut refused = Vec::new();
+    for kernel in available.into_iter().rev() {
+        match test(kernel) {
+            Ok(()) => return (kernel, refused),
+            Err(error) => refused.push(error),
+        }
+    }
+    (Kernel::Scalar, refused)
 }
 
 impl fmt::Display for Kernel {
@@ -97,7 +137,19 @@ mod tests {
             assert_eq!(kernel.name().parse(), Ok(kernel));
         }
         let error = "sse".parse::<Kernel>().expect_err("no such kernel");
-        assert_eq!(error.to_string(), "unknown kernel `sse`: expected scalar, avx2 or avx512");
+        assert_eq!(error.to_string(), "unknown kernel `sse`: expected scalar, avx2, avx512 or neon");
+    }
+
+    #[test]
+    fn a_kernel_that_computes_wrongly_is_passed_over_and_named() {
+        let wrong = |kernel| NumericsError::Golden { kernel, operation: "product", expected: "a", got: "b".to_owned() };
+        let all = || Kernel::ALL[..3].to_vec();
+        assert_eq!(fastest(all(), |_| Ok(())), (Kernel::Avx512, vec![]));
+        let test = |kernel| if kernel == Kernel::Avx512 { Err(wrong(kernel)) } else { Ok(()) };
+        assert_eq!(fastest(all(), test), (Kernel::Avx2, vec![wrong(Kernel::Avx512)]));
+        let (kernel, refused) = fastest(all(), |kernel| Err(wrong(kernel)));
+        assert_eq!((kernel, refused.len()), (Kernel::Scalar, 3));
+        assert_eq!((Kernel::best(), Kernel::refused()), (*Kernel::available().last().expect("scalar"), &[][..]));
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod float_mode;
 mod golden;
 mod kernel;
 pub mod limits;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 pub mod rope;
 mod sampling;
 mod scalar;

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 /// How to compute. No choice made here changes a bit of any answer.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ComputeArgs {
-    /// Kernel of the arithmetic: scalar, avx2 or avx512; the fastest available when absent.
+    /// Kernel of the arithmetic: scalar, avx2, avx512 or neon; the fastest available when absent.
     #[arg(long, env = "NOEMA_KERNEL")]
     pub(crate) kernel: Option<String>,
     /// Threads; all cores when absent.

@@ -36,7 +36,7 @@ pub(crate) struct LocalnetArgs {
     /// the network has when absent.
     #[arg(long = "model")]
     pub(crate) models: Vec<String>,
-    /// Kernel of the arithmetic: scalar, avx2 or avx512; the fastest available when absent.
+    /// Kernel of the arithmetic: scalar, avx2, avx512 or neon; the fastest available when absent.
     #[arg(long, env = "NOEMA_KERNEL")]
     pub(crate) kernel: Option<String>,
     /// Threads for inference, of each node; all cores when absent.
@@ -91,7 +91,7 @@ pub(crate) struct NodeRunArgs {
     /// The configuration file (docs/validators.md describes it).
     #[arg(long)]
     pub(crate) config: PathBuf,
-    /// Kernel of the arithmetic instead of the configured one: scalar, avx2 or avx512.
+    /// Kernel of the arithmetic instead of the configured one: scalar, avx2, avx512 or neon.
     #[arg(long, env = "NOEMA_KERNEL")]
     pub(crate) kernel: Option<String>,
     /// Threads for inference instead of the configured number.

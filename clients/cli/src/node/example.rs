@@ -18,7 +18,7 @@ metrics_address = "127.0.0.1:8082"
 models = []
 
 [inference]
-# scalar, avx2 or avx512; the fastest of this machine when absent. All give the same bits.
+# scalar, avx2, avx512 or neon; the fastest of this machine when absent. All give the same bits.
 # kernel = "avx2"
 # Threads; all cores when absent.
 # threads = 8
