@@ -3,6 +3,7 @@
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::image::{self, Group, Levels};
 use crate::limits::BLOCK;
 use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Rows, Sampling, rope, weights};
 
@@ -27,7 +28,7 @@ pub struct Report {
 type Golden = fn(&Arithmetic, &mut Source, &mut Digest) -> Result<(), NumericsError>;
 
 /// Operations, how to exercise them, and the frozen digests.
-const GOLDEN: [(&str, Golden, &str); 14] = [
+const GOLDEN: [(&str, Golden, &str); 19] = [
     ("quantise", quantise, "3da70342cea7c4a10b80cc3b0496e6c824d1ad9c9f11faa6232a59ee73be9552"),
     ("product", product, "55f9b398c4cec48c5f04b158804f2640f0400c6e6f60f577b3f97844263ed0fc"),
     ("rms_norm", rms_norm, "87d3095059926af8f1eee25d2fb2caac715759318a9359ffea0cf903cdd5b4f2"),
@@ -42,6 +43,15 @@ const GOLDEN: [(&str, Golden, &str); 14] = [
     ("layer_norm", layer_norm, "3b517a31a7fd010cff5cadd705427abe73c01a3f67849d07023e614fef89c8b9"),
     ("gelu", gelu, "1651867e267484d8262cc8a513230c5142b008d6022eee9fbac60a1fe5dba1d7"),
     ("unit_bytes", unit_bytes, "f67be4307ea25dc2089506adbeecaa2ab445bac57b004f2dc8dc63808b1a2c0a"),
+    (
+        "silu_quick_gelu_geglu",
+        silu_quick_gelu_geglu,
+        "90587eb2f1e1cbce30a424cb8b94530a51927a8729c42924ae8246a20cc673f7",
+    ),
+    ("group_norm", group_norm, "ae130ca210d51a3c9e64e54e2fbed1d2d2aaad31c6ca78206851d3b840f65797"),
+    ("denoise", denoise, "f8bce12de763949593fbff480637b6d74d80c6c0cad1b739553a14032104f978"),
+    ("noise", noise, "6d3e2c53db4e75a7c39d3f18d1539cf4d034781a0d4557479ad5245e31f4ee53"),
+    ("pixels", pixels, "fbf1a4a5e713297ca645e25b79eb5950d47dcbbe96e95040d2797265dac91dc2"),
 ];
 
 /// Recomputes every golden vector on a kernel. A machine that fails must not serve.
@@ -271,6 +281,75 @@ fn unit_bytes(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest)
         arithmetic.unit_bytes(&source.values(length), &mut out)?;
         digest.integers(&out.into_iter().map(i16::from).collect::<Vec<_>>());
     }
+    Ok(())
+}
+
+fn silu_quick_gelu_geglu(
+    arithmetic: &Arithmetic,
+    source: &mut Source,
+    digest: &mut Digest,
+) -> Result<(), NumericsError> {
+    for length in LENGTHS {
+        let [mut silu, mut quick, mut gated, mut gate] = [(); 4].map(|()| source.values(length));
+        arithmetic.silu(&mut silu);
+        arithmetic.quick_gelu(&mut quick);
+        arithmetic.geglu(&mut gated, &mut gate);
+        for values in [silu, quick, gated] {
+            digest.floats(&values);
+        }
+    }
+    Ok(())
+}
+
+fn group_norm(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for (places, groups, count) in [(1, 1, 1), (1, 2, 3), (15, 8, 2), (64, 32, 10), (1_000, 4, 5)] {
+        let channels = groups * count;
+        let mut image = source.values(places * channels);
+        let (gain, bias) = (source.values(channels), source.values(channels));
+        let factors: Result<Vec<_>, _> = (0..groups)
+            .map(|group| Group { channels, first: group * count, count })
+            .map(|group| arithmetic.group_factors(&image, group, f32::from_bits(0x3727_c5ac)))
+            .collect();
+        let factors = factors?;
+        for place in image.chunks_exact_mut(channels) {
+            arithmetic.group_norm(place, &factors, &gain, &bias);
+        }
+        digest.floats(&image);
+    }
+    Ok(())
+}
+
+fn denoise(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    let shares = image::signal_shares(0.00085, 0.012, 1_000);
+    digest.floats(&shares);
+    let waves = image::level_waves(20, 1_000);
+    digest.floats(&waves.cos);
+    digest.floats(&waves.sin);
+    for (length, level) in LENGTHS.into_iter().zip([999, 951, 700, 400, 200, 100, 21, 1]) {
+        let (mut x, mut without, with) = (source.values(length), source.values(length), source.values(length));
+        arithmetic.guide(&mut without, &with, 7.5);
+        let levels = Levels { from: shares[level], to: shares[level / 2] };
+        arithmetic.denoise(&mut x, &without, levels);
+        arithmetic.divide(&mut x, f32::from_bits(0x3e3a_8588));
+        digest.floats(&x);
+    }
+    Ok(())
+}
+
+fn noise(_: &Arithmetic, _: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for seed in [0, 1, u64::MAX] {
+        digest.floats(&image::noise(seed, 1_001));
+    }
+    Ok(())
+}
+
+fn pixels(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    // Multiples of 2^-8 from -2 to 2, which hold many ties, and random ones.
+    let mut x: Vec<f32> = (-512..=512).map(|i| i as f32 * f32::from_bits((127 - 8) << 23)).collect();
+    x.extend(source.values(1_000));
+    let mut out = vec![0; x.len()];
+    arithmetic.pixels(&x, &mut out)?;
+    digest.0.update(&out);
     Ok(())
 }
 

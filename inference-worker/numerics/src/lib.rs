@@ -15,6 +15,7 @@ mod arithmetic;
 mod error;
 mod float_mode;
 mod golden;
+pub mod image;
 mod kernel;
 pub mod limits;
 #[cfg(target_arch = "aarch64")]

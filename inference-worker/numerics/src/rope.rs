@@ -112,6 +112,21 @@ pub fn stretched_table(base: u64, head_dim: usize, positions: usize, stretch: St
     table
 }
 
+/// Cosines and sines of parts of a turn.
+pub(crate) struct Turns(Constants);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self(Constants::new())
+    }
+
+    /// Cosine and sine of a fraction of 2^128 of a turn, each rounded once.
+    pub(crate) fn cos_sin(&self, turns: u128) -> (f32, f32) {
+        let (cos, sin) = self.0.cos_sin(turns);
+        (to_f32(cos), to_f32(sin))
+    }
+}
+
 struct Constants {
     ln2: i128,
     two_pi: i128,

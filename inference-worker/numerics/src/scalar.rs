@@ -90,7 +90,7 @@ pub(crate) fn sum(x: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn sum_of_squares(x: &[f32]) -> f32 {
+pub(crate) fn sum_of_squares(x: &[f32]) -> f32 {
     let mut lanes = [0.0; LANES];
     let (whole, rest) = x.as_chunks::<LANES>();
     for chunk in whole {
