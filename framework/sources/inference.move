@@ -43,6 +43,14 @@ module noema::inference {
     const EUNBIASABLE_SEED_UNAVAILABLE: u64 = 13;
     /// The number kept of the likeliest tokens does not fit 32 bits.
     const ETOP_K: u64 = 14;
+    /// The model is of another kind: it does not continue texts, or does not embed them.
+    const EMODEL_KIND: u64 = 15;
+    /// A continuation has 1 to 262,144 bytes.
+    const ECONTINUATION: u64 = 16;
+    /// The embeddings have different widths: they are not of one model.
+    const EEMBEDDINGS: u64 = 17;
+    /// Where a grammar is too large is not the same on all machines: transactions cannot use grammars yet.
+    const EEXTRACT_UNAVAILABLE: u64 = 18;
 
     const NEW_TOKENS_DEFAULT: u64 = 64;
     const NEW_TOKENS_MAX: u64 = 4096;
@@ -54,6 +62,8 @@ module noema::inference {
     const CHOICE_BYTES_MAX: u64 = 4096;
     const STOPS_MAX: u64 = 8;
     const STOP_BYTES_MAX: u64 = 256;
+    // Tokens that an embedding model puts around a text.
+    const EMBED_FRAME_TOKENS: u64 = 2;
 
     // What the native says of a question.
     const ANSWERED: u8 = 0;
@@ -61,6 +71,7 @@ module noema::inference {
     const NUMERIC: u8 = 2;
     const EMPTY: u8 = 3;
     const NOT_UTF8: u8 = 4;
+    const OTHER_KIND: u8 = 5;
 
     /// How to continue a question.
     struct Options has copy, drop, store {
@@ -157,9 +168,15 @@ module noema::inference {
         option::destroy_some(prompt)
     }
 
+    /// Words of somebody else, to be put into a prompt: no special token of any model is read from them. A prompt is
+    /// otherwise read with the special tokens that its text spells, as chat templates need.
+    public fun plain(text: String): String {
+        string::utf8(plain_internal(string::into_bytes(text)))
+    }
+
     /// The model's continuation of the prompt. Ends at the model's end token, a stop string or the token limit.
     public fun generate(model: Object<Model>, prompt: String, options: &Options): String {
-        let cost = model_cost(model, &prompt);
+        let cost = model_cost(model, &prompt, true);
         let tokens_max = prompt_tokens_max(model, &prompt);
         let bound = model::generate_units(&cost, tokens_max, options.max_new_tokens);
         reserve(bound);
@@ -189,7 +206,7 @@ module noema::inference {
     /// The index of the likeliest continuation of the prompt among the choices, by mean likelihood per token; of
     /// equals the first.
     public fun choose(model: Object<Model>, prompt: String, choices: vector<String>): u64 {
-        let cost = model_cost(model, &prompt);
+        let cost = model_cost(model, &prompt, true);
         let tokens_max = prompt_tokens_max(model, &prompt);
         let bound = model::choose_units(&cost, tokens_max, choice_tokens_max(&choices));
         reserve(bound);
@@ -201,18 +218,75 @@ module noema::inference {
         index
     }
 
+    /// How unlikely the continuation is after the prompt: its negative log-likelihood in micro-nats, 1,000,000 for a
+    /// factor of e.
+    public fun score(model: Object<Model>, prompt: String, continuation: String): u64 {
+        let cost = model_cost(model, &prompt, true);
+        let tokens_max = prompt_tokens_max(model, &prompt);
+        let bound = model::choose_units(&cost, tokens_max, continuation_tokens_max(&continuation));
+        reserve(bound);
+        let (status, micro_nats, prompt_tokens, tokens) = score_internal(
+            model::numerics(model),
+            model::weights(model),
+            string::into_bytes(prompt),
+            string::into_bytes(continuation)
+        );
+        assert_answered(status, bound);
+        settle(bound, math64::min(bound, model::choose_units(&cost, prompt_tokens, tokens)));
+        micro_nats
+    }
+
+    /// The embedding of a text: of length one, in units of 1/127, each a signed byte.
+    public fun embed(model: Object<Model>, text: String): vector<u8> {
+        let cost = model_cost(model, &text, false);
+        let bound = model::embed_units(&cost, embedded_tokens_max(model, &text));
+        reserve(bound);
+        let (status, embedding, tokens) =
+            embed_internal(model::numerics(model), model::weights(model), string::into_bytes(text));
+        assert_answered(status, bound);
+        settle(bound, math64::min(bound, model::embed_units(&cost, tokens + EMBED_FRAME_TOKENS)));
+        embedding
+    }
+
+    /// How alike two embeddings of one model are: the cosine of their angle in basis points, rounded down; 10,000 for the
+    /// same direction, 0 for a right angle and beyond.
+    public fun similarity(a: &vector<u8>, b: &vector<u8>): u64 {
+        assert!(vector::length(a) == vector::length(b), error::invalid_argument(EEMBEDDINGS));
+        similarity_internal(*a, *b)
+    }
+
+    /// Would answer with JSON that satisfies a JSON schema. Always aborts: see `EEXTRACT_UNAVAILABLE`. Off the chain, the
+    /// gateway's `response_format` does it.
+    public fun extract(_model: Object<Model>, _prompt: String, _schema: String): String {
+        abort error::not_implemented(EEXTRACT_UNAVAILABLE)
+    }
+
     #[view]
     /// The most inference units that `generate` can cost.
     public fun quote_generate(model: Object<Model>, prompt: String, max_new_tokens: u64): u64 {
-        let cost = model_cost(model, &prompt);
+        let cost = model_cost(model, &prompt, true);
         model::generate_units(&cost, prompt_tokens_max(model, &prompt), max_new_tokens)
     }
 
     #[view]
     /// The most inference units that `choose` can cost.
     public fun quote_choose(model: Object<Model>, prompt: String, choices: vector<String>): u64 {
-        let cost = model_cost(model, &prompt);
+        let cost = model_cost(model, &prompt, true);
         model::choose_units(&cost, prompt_tokens_max(model, &prompt), choice_tokens_max(&choices))
+    }
+
+    #[view]
+    /// The most inference units that `score` can cost.
+    public fun quote_score(model: Object<Model>, prompt: String, continuation: String): u64 {
+        let cost = model_cost(model, &prompt, true);
+        model::choose_units(&cost, prompt_tokens_max(model, &prompt), continuation_tokens_max(&continuation))
+    }
+
+    #[view]
+    /// The most inference units that `embed` can cost.
+    public fun quote_embed(model: Object<Model>, text: String): u64 {
+        let cost = model_cost(model, &text, false);
+        model::embed_units(&cost, embedded_tokens_max(model, &text))
     }
 
     #[view]
@@ -223,10 +297,12 @@ module noema::inference {
     }
 
     /// Checks what can be checked before any work, and returns the price.
-    fun model_cost(model: Object<Model>, prompt: &String): model::Cost {
+    fun model_cost(model: Object<Model>, prompt: &String, continues: bool): model::Cost {
         let addr = object::object_address(&model);
         assert!(object::object_exists<Model>(addr), error::not_found(EMODEL_UNKNOWN));
         assert!(model::is_resident(model), error::invalid_state(EMODEL_NOT_RESIDENT));
+        let fits = if (continues) model::continues_texts(model) else model::embeds_texts(model);
+        assert!(fits, error::invalid_argument(EMODEL_KIND));
         assert!(!string::is_empty(prompt), error::invalid_argument(EPROMPT_EMPTY));
         assert!(string::length(prompt) <= PROMPT_BYTES_MAX, error::invalid_argument(EPROMPT_TOO_LONG));
         model::cost(model)
@@ -235,6 +311,17 @@ module noema::inference {
     /// A token covers at least one byte, and a start token may come before them; more than the context is refused.
     fun prompt_tokens_max(model: Object<Model>, prompt: &String): u64 {
         math64::min(string::length(prompt) + 1, model::context(model))
+    }
+
+    /// A token covers at least one byte; the model's own tokens stand around them.
+    fun embedded_tokens_max(model: Object<Model>, text: &String): u64 {
+        math64::min(string::length(text) + EMBED_FRAME_TOKENS, model::context(model))
+    }
+
+    fun continuation_tokens_max(continuation: &String): u64 {
+        let bytes = string::length(continuation);
+        assert!(bytes > 0 && bytes <= PROMPT_BYTES_MAX, error::invalid_argument(ECONTINUATION));
+        bytes
     }
 
     fun choice_tokens_max(choices: &vector<String>): u64 {
@@ -263,6 +350,7 @@ module noema::inference {
         assert!(status != CONTEXT_EXCEEDED, error::invalid_argument(EPROMPT_TOO_LONG));
         assert!(status != EMPTY, error::invalid_argument(EPROMPT_EMPTY));
         assert!(status != NOT_UTF8, error::invalid_argument(EINVALID_UTF8));
+        assert!(status != OTHER_KIND, error::invalid_argument(EMODEL_KIND));
         abort error::internal(EMODEL_NUMERIC)
     }
 
@@ -303,6 +391,20 @@ module noema::inference {
         numerics: u32, weights: vector<u8>, prompt: vector<u8>, choices: vector<vector<u8>>
     ): (u8, u64, u64, u64);
 
+    /// Status, micro-nats, tokens of the prompt, tokens of the continuation. Suspends as the others.
+    native fun score_internal(
+        numerics: u32, weights: vector<u8>, prompt: vector<u8>, continuation: vector<u8>
+    ): (u8, u64, u64, u64);
+
+    /// Status, embedding, tokens of the text. Suspends as the others.
+    native fun embed_internal(numerics: u32, weights: vector<u8>, text: vector<u8>): (u8, vector<u8>, u64);
+
+    /// The cosine in basis points of two embeddings of one width.
+    native fun similarity_internal(a: vector<u8>, b: vector<u8>): u64;
+
+    /// UTF-8 with marks that keep special tokens from being read.
+    native fun plain_internal(text: vector<u8>): vector<u8>;
+
     #[test_only]
     native fun script_answer(status: u8, text: vector<u8>, index: u64, prompt_tokens: u64, new_tokens: u64);
 
@@ -328,6 +430,18 @@ module noema::inference {
     /// The next `choose` of this test that has no script yet answers `index`.
     public fun script_choice_for_test(index: u64) {
         script_answer(ANSWERED, b"", index, 8, 4)
+    }
+
+    #[test_only]
+    /// The next `score` of this test that has no script yet answers so many micro-nats.
+    public fun script_score_for_test(micro_nats: u64) {
+        script_answer(ANSWERED, b"", micro_nats, 8, 4)
+    }
+
+    #[test_only]
+    /// The next `embed` of this test that has no script yet answers these bytes.
+    public fun script_embedding_for_test(embedding: vector<u8>) {
+        script_answer(ANSWERED, embedding, 0, 8, 0)
     }
 
     #[test_only]

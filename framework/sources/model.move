@@ -42,8 +42,12 @@ module noema::model {
     /// Every validator holds the model.
     const RESIDENT: u8 = 1;
 
+    // Families that continue texts, and one that embeds them.
     const FAMILY_LLAMA: u8 = 0;
+    const FAMILY_NEOX: u8 = 1;
+    const FAMILY_BERT: u8 = 2;
     const ROPE_SCALING_NONE: u8 = 0;
+    const ROPE_SCALING_LLAMA3: u8 = 2;
     const NUMERICS_VERSION: u32 = 1;
 
     const GENERATE_MACS_PER_UNIT: u64 = 8000;
@@ -284,6 +288,19 @@ module noema::model {
         borrow_global<Model>(addr).manifest
     }
 
+    #[view]
+    /// Whether the model continues texts: `inference` may generate, choose and score with it.
+    public fun continues_texts(model: Object<Model>): bool {
+        let family = manifest(model).family;
+        family == FAMILY_LLAMA || family == FAMILY_NEOX
+    }
+
+    #[view]
+    /// Whether the model embeds texts.
+    public fun embeds_texts(model: Object<Model>): bool {
+        manifest(model).family == FAMILY_BERT
+    }
+
     public fun prompt_token_cost(self: &Cost): u64 { self.prompt_token }
 
     public fun new_token_cost(self: &Cost): u64 { self.new_token }
@@ -310,6 +327,14 @@ module noema::model {
         )
     }
 
+    /// Units to embed a text of so many tokens: each of them reads all others.
+    public fun embed_units(self: &Cost, tokens: u64): u64 {
+        let tokens = (math64::min(tokens, 4294967295) as u128);
+        saturate(
+            tokens * (self.prompt_token as u128) + (self.context_kilo as u128) * ((tokens * tokens + 1023) / 1024)
+        )
+    }
+
     fun context_units(self: &Cost, prompt: u64, new: u64): u128 {
         let total = math64::min(prompt, 4294967295) + math64::min(new, 4294967295);
         let pairs = (total as u128) * ((total as u128) + 1) / 2;
@@ -327,7 +352,9 @@ module noema::model {
         let query_width = (manifest.heads as u64) * (manifest.head_dim as u64);
         let kv_width = (manifest.kv_heads as u64) * (manifest.head_dim as u64);
         let attention = 2 * hidden * query_width + 2 * hidden * kv_width;
-        let body = layers * (attention + 3 * hidden * (manifest.feed_forward as u64));
+        // The feed-forward layer has a gate beside its two matrices in one family only.
+        let matrices = if (manifest.family == FAMILY_LLAMA) 3 else 2;
+        let body = layers * (attention + matrices * hidden * (manifest.feed_forward as u64));
         let head = hidden * (manifest.vocab as u64);
         let pair = 2 * layers * query_width;
         Cost {
@@ -340,7 +367,7 @@ module noema::model {
     fun check_manifest(manifest: &Manifest) {
         assert!(manifest.numerics == NUMERICS_VERSION, error::invalid_argument(ENUMERICS_UNKNOWN));
         assert!(
-            manifest.family == FAMILY_LLAMA && manifest.rope_scaling == ROPE_SCALING_NONE,
+            manifest.family <= FAMILY_BERT && manifest.rope_scaling <= ROPE_SCALING_LLAMA3,
             error::invalid_argument(EFAMILY_UNKNOWN)
         );
         let fits = is_dimension(manifest.layers, LAYERS_MAX)
@@ -393,10 +420,16 @@ module noema::model {
     #[test_only]
     /// BCS of a manifest with the shape of SmolLM2-135M.
     public fun manifest_for_test(name: vector<u8>, heads: u32, context: u32): vector<u8> {
+        manifest_of_family_for_test(FAMILY_LLAMA, name, heads, context)
+    }
+
+    #[test_only]
+    /// As `manifest_for_test`, of a family by its number.
+    public fun manifest_of_family_for_test(family: u8, name: vector<u8>, heads: u32, context: u32): vector<u8> {
         std::bcs::to_bytes(&Manifest {
             name: string::utf8(name),
             numerics: NUMERICS_VERSION,
-            family: FAMILY_LLAMA,
+            family,
             layers: 30,
             hidden: 576,
             heads,
@@ -428,6 +461,16 @@ module noema::model {
         create(
             creator, root_for_test(7), root_for_test(8), manifest_for_test(b"test model", 9, 8192), 0, vector::empty()
         )
+    }
+
+    #[test_only]
+    /// A resident model that embeds texts, of a made-up shape. Script its answers with `inference::script_*_for_test`.
+    public fun create_resident_embedder_for_test(aptos_framework: &signer): Object<Model> {
+        initialize_for_test(aptos_framework);
+        let manifest = manifest_of_family_for_test(FAMILY_BERT, b"test embedder", 9, 512);
+        let model = create(aptos_framework, root_for_test(9), root_for_test(8), manifest, 0, vector::empty());
+        make_resident(aptos_framework, model);
+        model
     }
 
     #[test_only]

@@ -43,6 +43,79 @@ module noema::inference_tests {
     }
 
     #[test(framework = @0x1)]
+    fun models_score(framework: &signer) {
+        let model = setup(framework);
+        inference::script_score_for_test(2500000);
+        assert!(inference::score(model, text(b"Is it true?"), text(b" yes")) == 2500000, 0);
+        let cost = model::cost(model);
+        assert!(inference::units_used_for_test() == model::choose_units(&cost, 8, 4), 1);
+        assert!(inference::quote_score(model, text(b"Is it true?"), text(b" yes")) == model::choose_units(&cost, 12, 4), 2);
+    }
+
+    #[test(framework = @0x1)]
+    fun models_embed(framework: &signer) {
+        inference::initialize_for_test(framework);
+        let model = model::create_resident_embedder_for_test(framework);
+        inference::script_embedding_for_test(x"7f00");
+        inference::script_embedding_for_test(x"5a5a");
+        let (a, b) = (inference::embed(model, text(b"a text")), inference::embed(model, text(b"another")));
+        assert!(inference::similarity(&a, &b) == 7071 && inference::similarity(&a, &a) == 10000, 0);
+        assert!(inference::similarity(&a, &x"81ff") == 0, 1);
+        // The script says 8 tokens read, and two stand around them.
+        let cost = model::cost(model);
+        assert!(inference::quote_embed(model, text(b"a text")) == model::embed_units(&cost, 8), 2);
+        assert!(inference::units_used_for_test() == model::embed_units(&cost, 8) + model::embed_units(&cost, 9), 3);
+        assert!(model::embed_units(&cost, 100) == 100 * model::prompt_token_cost(&cost) + 10 * 1106, 4);
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0x1000f, location = noema::inference)]
+    fun embedders_do_not_generate(framework: &signer) {
+        inference::initialize_for_test(framework);
+        inference::generate(
+            model::create_resident_embedder_for_test(framework), text(b"a"), &inference::options()
+        );
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0x1000f, location = noema::inference)]
+    fun others_do_not_embed(framework: &signer) {
+        inference::embed(setup(framework), text(b"a"));
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0x1000f, location = noema::inference)]
+    fun a_node_may_say_so_too(framework: &signer) {
+        let model = setup(framework);
+        inference::script_failure_for_test(5);
+        inference::score(model, text(b"a"), text(b"b"));
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0x10010, location = noema::inference)]
+    fun empty_continuation(framework: &signer) {
+        inference::score(setup(framework), text(b"a"), text(b""));
+    }
+
+    #[test]
+    #[expected_failure(abort_code = 0x10011, location = noema::inference)]
+    fun embeddings_of_two_models() {
+        inference::similarity(&x"01", &x"0101");
+    }
+
+    #[test(framework = @0x1)]
+    #[expected_failure(abort_code = 0xC0012, location = noema::inference)]
+    fun grammars_are_refused(framework: &signer) {
+        inference::extract(setup(framework), text(b"a"), text(b"{}"));
+    }
+
+    #[test]
+    fun words_of_others_are_marked() {
+        assert!(inference::plain(text(b"a1<b|")) == text(x"efb79061313cefb790627cefb790"), 0);
+        assert!(inference::plain(text(b"")) == text(b""), 1);
+    }
+
+    #[test(framework = @0x1)]
     fun options_say_how_to_draw(framework: &signer) {
         let model = setup(framework);
         inference::script_text_for_test(b"x");
@@ -211,6 +284,27 @@ module noema::inference_tests {
     #[expected_failure(abort_code = 0x10005, location = noema::model)]
     fun heads_share_key_value_heads(creator: &signer) {
         let manifest = model::manifest_for_test(b"m", 10, 8192);
+        model::create(creator, model::root_for_test(7), model::root_for_test(8), manifest, 0, vector[]);
+    }
+
+    #[test(creator = @0xC0DE)]
+    fun other_families_have_two_matrices(creator: &signer) {
+        let family = 1;
+        while (family < 3) {
+            let manifest = model::manifest_of_family_for_test(family, b"m", 9, 8192);
+            let root = model::root_for_test(family);
+            let model = model::create(creator, root, model::root_for_test(8), manifest, 0, vector[]);
+            // 30 layers of 576 by 1,536 less than in the first family, at 32,000 a unit.
+            assert!(model::prompt_token_cost(&model::cost(model)) == 2489, 0);
+            assert!(model::continues_texts(model) == (family == 1) && model::embeds_texts(model) == (family == 2), 1);
+            family = family + 1;
+        }
+    }
+
+    #[test(creator = @0xC0DE)]
+    #[expected_failure(abort_code = 0x10004, location = noema::model)]
+    fun families_are_known(creator: &signer) {
+        let manifest = model::manifest_of_family_for_test(3, b"m", 9, 8192);
         model::create(creator, model::root_for_test(7), model::root_for_test(8), manifest, 0, vector[]);
     }
 

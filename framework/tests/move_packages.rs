@@ -34,6 +34,7 @@ fn sources(folder: &Path) -> Vec<(String, String)> {
 fn compile(folder: &str, dependencies: &[SourcePackage]) -> CompiledProgram {
     let mut addresses = source_package(noema_framework::package()).addresses;
     addresses.insert("scribe".to_owned(), "0x5c1be".parse().expect("an address"));
+    addresses.insert("librarian".to_owned(), "0x11b".parse().expect("an address"));
     addresses.insert("review_escrow".to_owned(), "0xe5c20".parse().expect("an address"));
     let package = SourcePackage { name: folder.to_owned(), sources: sources(&root().join(folder)), addresses };
     compile_sources(&package, dependencies, Options { test: true }).unwrap_or_else(|failure| panic!("{failure}"))
@@ -109,6 +110,7 @@ fn examples() {
     let dependencies = [source_package(noema_move_stdlib::package()), source_package(noema_framework::package())];
     run("clients/examples/scribe", &dependencies, 6);
     run("clients/examples/review_escrow", &dependencies, 15);
+    run("clients/examples/librarian", &dependencies, 3);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub struct NodeConfig {
     /// Inference.
     #[serde(default)]
     pub inference: InferenceConfig,
+    /// OpenAI's and Anthropic's protocols.
+    #[serde(default)]
+    pub gateway: GatewayConfig,
     /// Keys and addresses of a validator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator: Option<ValidatorNodeConfig>,
@@ -58,6 +61,18 @@ pub struct InferenceConfig {
     /// Go on doing so after the switch to the plain kernel.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub wrong_answers_when_safe: bool,
+}
+
+/// What the gateway does beside answering (docs/gateway.md).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// File of an account's key: it pays for transactions that record answers on chain. Without one, none is recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle_key: Option<PathBuf>,
+    /// Record every answer, not only those of requests that ask for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub settle_all: bool,
 }
 
 /// What makes a node a validator.
@@ -190,6 +205,7 @@ impl NodeConfig {
         change(&mut self.data_dir);
         change(&mut self.genesis);
         self.models.iter_mut().for_each(&mut change);
+        self.gateway.settle_key.iter_mut().for_each(&mut change);
         if let Some(validator) = &mut self.validator {
             change(&mut validator.consensus_key);
             change(&mut validator.network_key);

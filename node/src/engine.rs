@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use noema_engine::{Pool, PoolConfig};
+use noema_engine::{Pool, PoolConfig, Resources, Spill};
 use noema_framework::ResidentModel;
-use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll};
+use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll, SpecialTexts};
 use noema_models::{Compute, LoadedModel, load};
 use noema_numerics::Kernel;
 use noema_types::Hash;
 
-use crate::{InferenceConfig, NodeConfig, NodeError};
+use crate::{spill, InferenceConfig, NodeConfig, NodeError};
 
 /// Niceness of the threads that compute answers.
 const LOWEST_PRIORITY: i32 = 19;
@@ -50,15 +50,16 @@ pub(crate) fn resident_models(paths: &[PathBuf]) -> Result<Vec<ResidentModel>, N
     Ok(residents.collect())
 }
 
-fn pool(config: &NodeConfig, kernel: Kernel) -> Result<Arc<dyn Engine>, NodeError> {
+fn pool(config: &NodeConfig, kernel: Kernel, spill: Option<Box<dyn Spill>>) -> Result<Arc<dyn Engine>, NodeError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = config.inference.threads.unwrap_or(cores).max(1);
     let compute =
         Compute::on_pool(kernel, quiet_pool(threads)?).map_err(|error| NodeError::Engine(error.to_string()))?;
     tracing::info!(kernel = compute.arithmetic().kernel().name(), threads = compute.threads(), "inference starts");
     let models = load_all(&config.models)?;
-    let pool = Pool::start(models, &PoolConfig { compute }).map_err(|error| NodeError::Engine(error.to_string()))?;
-    Ok(Arc::new(pool))
+    let resources = Resources { spill, ..Resources::default() };
+    let pool = Pool::start_with(models, &PoolConfig { compute }, resources);
+    Ok(Arc::new(pool.map_err(|error| NodeError::Engine(error.to_string()))?))
 }
 
 /// Threads of the lowest priority: ordering and serving go before inference.
@@ -78,7 +79,7 @@ fn quiet_pool(threads: usize) -> Result<Arc<rayon::ThreadPool>, NodeError> {
 
 /// Loads the configured models and starts a pool.
 pub(crate) fn start(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
-    let pool = pool(config, kernel(&config.inference)?)?;
+    let pool = pool(config, kernel(&config.inference)?, spill::open(&config.data_dir))?;
     if !config.inference.wrong_answers {
         return Ok(pool);
     }
@@ -86,9 +87,10 @@ pub(crate) fn start(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
     Ok(Arc::new(WrongEngine(pool)))
 }
 
-/// Starts a pool on the plain kernel, which is right by definition.
+/// Starts a pool on the plain kernel, which is right by definition. What the other one left on disk is not used again.
 pub(crate) fn start_safe(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
-    let pool = pool(config, Kernel::Scalar)?;
+    spill::distrust(&config.data_dir);
+    let pool = pool(config, Kernel::Scalar, None)?;
     if config.inference.wrong_answers_when_safe {
         return Ok(Arc::new(WrongEngine(pool)));
     }
@@ -139,8 +141,38 @@ impl Engine for WrongEngine {
         self.0.wait(id).map(wrong)
     }
 
+    fn watch(&self, id: JobId, each: &mut dyn FnMut(&str) -> bool) -> Result<Answer, EngineError> {
+        // The pieces are right: only an answer as a whole is made wrong, which adds to its end.
+        let mut sent = 0;
+        let mut wanted = true;
+        let answer = self.0.watch(id, &mut |piece| {
+            sent += piece.len();
+            wanted = each(piece);
+            wanted
+        });
+        let answer = wrong(answer?);
+        if let Answer::Generated(generated) = &answer
+            && let Some(rest) = generated.text.get(sent..).filter(|rest| wanted && !rest.is_empty())
+        {
+            each(rest);
+        }
+        Ok(answer)
+    }
+
+    fn cancel(&self, id: JobId) {
+        self.0.cancel(id);
+    }
+
     fn models(&self) -> Vec<(Hash, ModelManifest)> {
         self.0.models()
+    }
+
+    fn special_texts(&self, model: Hash) -> Option<Arc<SpecialTexts>> {
+        self.0.special_texts(model)
+    }
+
+    fn prompt_tokens(&self, job: &Job) -> Option<u32> {
+        self.0.prompt_tokens(job)
     }
 
     fn jobs_run(&self) -> u64 {

@@ -14,6 +14,8 @@ use crate::api;
 use crate::chain::Chain;
 use crate::faucet::Faucet;
 use crate::follower::{Follower, Forwarder};
+use crate::gateway::Settling;
+use crate::settler::Settler;
 use crate::status::Status;
 use crate::validator::Validator;
 use crate::{NodeConfig, NodeError};
@@ -66,8 +68,14 @@ impl Node {
         let forwarder = upstream.clone().map(|upstream| Arc::new(Forwarder::new(upstream)));
         let follower = upstream.map(|upstream| Follower::start(&chain, upstream, &status)).transpose()?;
 
+        let settler = Settler::new(&config.gateway, &chain, forwarder.as_ref())?;
+        let settling = settler.map(|settler| Settling {
+            all: settler.all,
+            record: Arc::new(move |job, answer| settler.settle(job, answer)),
+        });
+
         let (stop, stopped) = watch::channel(false);
-        let router = api::router(Arc::clone(&chain), Arc::clone(&status), forwarder);
+        let router = api::router(Arc::clone(&chain), Arc::clone(&status), forwarder, settling);
         spawn(&runtime, api_listener, router, stopped.clone());
         spawn(&runtime, metrics_listener, metrics_router(Arc::clone(&chain)), stopped.clone());
         if let Some(listener) = faucet_listener {

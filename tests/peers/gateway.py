@@ -13,6 +13,8 @@ import openai
 
 url, root = sys.argv[1], sys.argv[2]
 report = {"versions": [openai.__version__, anthropic.__version__]}
+TOOLS = [{"type": "function", "function": {"name": "answer", "description": "Says yes or no.", "parameters": {
+    "type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"], "additionalProperties": False}}}]
 messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Who are you?"}]
 
 # OpenAI: the address ends in /v1; the key is not looked at.
@@ -67,11 +69,34 @@ def refusal(ask):
 report["errors"] = {
     "model": refusal(lambda: client.chat.completions.create(model="gpt-4", messages=messages)),
     "context": refusal(lambda: client.completions.create(model="tiny-chat", prompt="x" * 400)),
-    "settle": refusal(lambda: client.chat.completions.create(
-        model="tiny-chat", messages=messages, extra_body={"noema": {"settle": True}})),
+    "deadline": refusal(lambda: client.chat.completions.create(
+        model="tiny-chat", messages=messages, extra_body={"noema": {"max_units": 1}})),
+    "auto_tool": refusal(lambda: client.chat.completions.create(model="tiny-chat", messages=messages, tools=TOOLS)),
     "embed": refusal(lambda: client.embeddings.create(model="tiny-chat", input="a text")),
     "image": refusal(lambda: client.images.generate(model="tiny-chat", prompt="a cat", size="64x64")),
 }
+
+settled = client.chat.completions.create(
+    model="tiny-chat", messages=messages, max_tokens=24, temperature=0.8, seed=7, extra_body={"noema": {"settle": True}})
+report["settled"] = settled.model_extra["noema"]
+
+# The model's word is nothing, its form is forced: a small random model calls a function with sound arguments.
+forced = {"type": "function", "function": {"name": "answer"}}
+called = client.chat.completions.create(
+    model="tiny-chat", messages=messages, tools=TOOLS, tool_choice=forced, max_tokens=60, temperature=0)
+call = called.choices[0].message.tool_calls[0]
+report["call"] = {"name": call.function.name, "arguments": json.loads(call.function.arguments), "id": call.id}
+arguments = ""
+for chunk in client.chat.completions.create(
+    model="tiny-chat", messages=messages, tools=TOOLS, tool_choice=forced, max_tokens=60, temperature=0, stream=True):
+    for piece in chunk.choices[0].delta.tool_calls or []:
+        arguments += piece.function.arguments or ""
+report["call_stream"] = json.loads(arguments)
+schema = TOOLS[0]["function"]["parameters"]
+shaped = client.chat.completions.create(
+    model="tiny-chat", messages=messages, max_tokens=60, temperature=0,
+    response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}})
+report["shaped"] = json.loads(shaped.choices[0].message.content)
 
 # Anthropic: the address is that of the node, without /v1.
 claude = anthropic.Anthropic(base_url=url.removesuffix("/v1"), api_key="none", max_retries=0)
@@ -94,6 +119,16 @@ report["message_stream"] = {
     "text": text, "stop": final.stop_reason, "input_tokens": final.usage.input_tokens,
     "output_tokens": final.usage.output_tokens,
 }
+claude_tools = [{"name": "answer", "description": "Says yes or no.", "input_schema": schema}]
+used = claude.messages.create(
+    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=60, tools=claude_tools,
+    tool_choice={"type": "tool", "name": "answer"}, extra_body={"temperature": 0})
+report["use"] = {"name": used.content[0].name, "input": used.content[0].input, "stop": used.stop_reason}
+with claude.messages.stream(
+    model="tiny-chat", system="Be brief.", messages=messages[1:], max_tokens=60, tools=claude_tools,
+    tool_choice={"type": "tool", "name": "answer"}, extra_body={"temperature": 0},
+) as stream:
+    report["use_stream"] = stream.get_final_message().content[0].input
 report["claude_models"] = [model.id for model in claude.models.list()]
 report["errors"]["claude_model"] = refusal(
     lambda: claude.messages.create(model="claude", messages=messages[1:], max_tokens=1))

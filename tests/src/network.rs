@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use noema_crypto::{BlsKeyPair, Ed25519KeyPair, write_bls_key_file, write_key_file};
 use noema_node::{
-    ConsensusTuning, FullNodeConfig, GenesisSpec, GenesisValidator, InferenceConfig, LOCALNET_CHAIN_ID,
+    ConsensusTuning, FullNodeConfig, GatewayConfig, GenesisSpec, GenesisValidator, InferenceConfig, LOCALNET_CHAIN_ID,
     LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS, NodeConfig, StakingParameters, ValidatorNodeConfig,
     init_validator,
 };
@@ -173,6 +173,7 @@ impl Network {
                 faucet_address: (node == 0).then(|| loopback(port + 1)),
                 models: options.models.clone(),
                 inference: options.inference.get(&node).cloned().unwrap_or_default(),
+                gateway: GatewayConfig::default(),
                 full_node: validator.is_none().then(|| FullNodeConfig { upstream: upstream.clone() }),
                 validator,
                 consensus: options.consensus.clone(),

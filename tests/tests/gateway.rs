@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use noema_models::synthetic::{random_model, tiny_manifest};
+use noema_tests::chain::WAIT;
 use noema_tests::localnet::Localnet;
 use noema_tests::{cache_dir, workspace_root};
+use noema_types::Hash;
 use serde_json::Value;
 
 /// In the manner of published templates: loops, white space control, a filter.
@@ -33,6 +35,20 @@ fn started() -> (tempfile::TempDir, Localnet, String) {
     let net = Localnet::start(&["--model", model.to_str().expect("a plain path")]);
     let root = get(&format!("{}/models/tiny-chat", net.url()))["noema"]["model"].as_str().expect("a root").to_owned();
     (folder, net, root)
+}
+
+/// The answer that was asked for again to be recorded is the same, and the chain has it.
+fn is_on_chain(net: &Localnet, noema: &Value, settled: &Value) {
+    for name in ["job", "digest", "model"] {
+        assert_eq!(settled[name], noema[name], "{settled:#}");
+    }
+    let hash: Hash = settled["transaction"].as_str().and_then(|text| text.parse().ok()).expect("a transaction");
+    let client = net.client();
+    let transaction = client.wait(&hash, WAIT).expect("committed");
+    assert_eq!(transaction["success"], true, "{transaction:#}");
+    let (account, job) = (transaction["sender"].clone(), settled["job"].clone());
+    let recorded = client.view("0x1::settlement::answer", &[], &[account, job]).expect("the view answers");
+    assert_eq!(recorded[0]["vec"][0], settled["digest"], "{recorded:?}");
 }
 
 #[test]
@@ -67,11 +83,23 @@ fn the_official_python_packages_work_unmodified() {
     for name in ["text", "stop", "input_tokens", "output_tokens"] {
         assert_eq!(report["message_stream"][name], report["message"][name], "{name}: {report:#}");
     }
+    for arguments in [
+        &report["call"]["arguments"],
+        &report["call_stream"],
+        &report["shaped"],
+        &report["use"]["input"],
+        &report["use_stream"],
+    ] {
+        assert!(arguments["yes"].is_boolean(), "{report:#}");
+    }
+    assert_eq!((&report["call"]["name"], &report["use"]["stop"]), (&"answer".into(), &"tool_use".into()));
+    is_on_chain(&net, noema, &report["settled"]);
     let errors = &report["errors"];
     for (name, kind, status, code) in [
         ("model", "NotFoundError", 404, Some("model_not_found")),
         ("context", "BadRequestError", 400, Some("context_length_exceeded")),
-        ("settle", "BadRequestError", 400, Some("unsupported")),
+        ("deadline", "BadRequestError", 400, Some("deadline")),
+        ("auto_tool", "BadRequestError", 400, Some("unsupported")),
         ("embed", "BadRequestError", 400, Some("unsupported")),
         ("image", "BadRequestError", 400, Some("unsupported")),
         ("claude_model", "NotFoundError", 404, None),

@@ -3,7 +3,7 @@
 use noema_sdk::{Client, ClientError};
 use noema_tests::chain::{Account, WAIT, metric, now_secs, publish_example, resident_model, text, tiny_model};
 use noema_tests::localnet::Localnet;
-use noema_tests::process::run_fails;
+use noema_tests::process::{run_fails, run_json};
 use noema_types::{Address, ChainId, SignedTransaction};
 use serde_json::{Value, json};
 
@@ -337,5 +337,77 @@ fn the_api_answers_what_sdks_ask() {
             Ok(_) => assert_eq!(status, 200, "{path}"),
             Err(error) => panic!("{path}: {error}"),
         }
+    }
+}
+
+/// What the command line says of the same question, on this machine alone.
+fn alone(net: &Localnet, model: &std::path::Path, more: &[&str]) -> Value {
+    let model = model.to_str().expect("a plain path");
+    run_json(net.home(), &[&["infer", "--model", model], more].concat())["answer"].clone()
+}
+
+fn event<'a>(transaction: &'a Value, name: &str) -> &'a Value {
+    assert_eq!(transaction["success"], true, "{transaction:#}");
+    let events = transaction["events"].as_array().expect("events");
+    let found = events.iter().find(|event| event["type"].as_str().is_some_and(|kind| kind.ends_with(name)));
+    &found.unwrap_or_else(|| panic!("no {name}: {transaction:#}"))["data"]
+}
+
+#[test]
+fn contracts_embed_compare_and_score_with_models_of_three_families() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str, bytes: Vec<u8>| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("the folder takes a file");
+        path
+    };
+    let (llama, neox, bert) = (
+        file("llama.noema", noema_models::synthetic::tiny_llama(7)),
+        file("neox.noema", noema_models::synthetic::tiny_neox(7)),
+        file("bert.noema", noema_models::synthetic::tiny_bert(7)),
+    );
+    let paths = [&llama, &neox, &bert].map(|path| path.to_str().expect("a plain path"));
+    let net = Localnet::start(&["--model", paths[0], "--model", paths[1], "--model", paths[2]]);
+    let librarian = publish_example(&net, "librarian");
+    let client = net.client();
+    let models = client.view("0x1::model::resident_models", &[], &[]).expect("the view answers");
+    let at = |index: usize| -> Address { models[0][index].as_str().and_then(|at| at.parse().ok()).expect("a model") };
+    let mut reader = Account::funded(&net, 11, FUNDS);
+    let call = |reader: &mut Account, name: &str, args: Vec<Vec<u8>>| {
+        reader.execute(&client, &format!("{librarian}::librarian::{name}"), args, GAS)
+    };
+
+    let mut embeddings = Vec::new();
+    for said in ["the cat sleeps", "stocks fell today", "the cat slept"] {
+        embeddings.push(alone(&net, &bert, &["--prompt", said, "--embed"])["Embedded"]["values"].clone());
+        if embeddings.len() < 3 {
+            let kept = call(&mut reader, "remember", vec![at(2).0.to_vec(), text(said)]);
+            assert_eq!(kept["success"], true, "{kept:#}");
+        }
+    }
+    let embedding = |at: usize| -> Vec<i8> { serde_json::from_value(embeddings[at].clone()).expect("signed bytes") };
+    let alike = [0, 1].map(|at| noema_inference_api::similarity_bps(&embedding(2), &embedding(at)).expect("one width"));
+    let best = usize::from(alike[1] > alike[0]);
+    let owner = reader.address().0.to_vec();
+    let asked = call(&mut reader, "ask", vec![at(2).0.to_vec(), owner, text("the cat slept")]);
+    let found = event(&asked, "::Found");
+    assert_eq!(found["similarity"], alike[best].to_string(), "{alike:?}");
+    assert_eq!(found["index"], best.to_string());
+
+    for (index, file) in [(0, &llama), (1, &neox)] {
+        let expected = &alone(&net, file, &["--prompt", "one", "--score", " two"])["Scored"]["micro_nats"];
+        let weighed = call(&mut reader, "weigh", vec![at(index).0.to_vec(), text("one"), text(" two")]);
+        assert_eq!(event(&weighed, "::Weighed")["micro_nats"], expected.to_string(), "model {index}");
+    }
+    // Each model does what it is for, and says so.
+    for (name, args) in [
+        ("remember", vec![at(0).0.to_vec(), text("a")]),
+        ("weigh", vec![at(2).0.to_vec(), text("a"), text("b")]),
+    ] {
+        let transaction = reader.call(&format!("{librarian}::librarian::{name}"), args, reader.next, GAS);
+        let hash = client.submit(&transaction).expect("admitted");
+        reader.next += 1;
+        let refused = client.wait(&hash, WAIT).expect("committed");
+        assert!(status(&refused).contains("EMODEL_KIND"), "{refused:#}");
     }
 }

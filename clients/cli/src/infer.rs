@@ -1,14 +1,15 @@
 //! `noema infer`: one job on this machine, without a chain.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
 use noema_engine::{Pool, PoolConfig};
-use noema_inference_api::limits::{BASIS_POINTS, GRAMMAR_BYTES_MAX};
+use noema_inference_api::limits::{BASIS_POINTS, GRAMMAR_BYTES_MAX, PROMPT_BYTES_MAX};
 use noema_inference_api::{Answer, Engine, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION, Options};
-use noema_models::load;
+use noema_models::{LoadedModel, load};
+use noema_node::{Turn, chat_prompt};
 use noema_numerics::Kernel;
 use serde_json::{Value, json};
 
@@ -27,13 +28,21 @@ pub(crate) fn run(output: Output, args: &InferArgs) -> CliResult {
         return Err(CliError::fault("--json prints one document, --stream prints pieces").hint("leave out one of them"));
     }
     let grammar = grammar(&args.grammar)?;
+    let turns = turns(args)?;
+    if let Some(prompt) = args.prompt.as_ref().filter(|prompt| prompt.len() > PROMPT_BYTES_MAX) {
+        return Err(CliError::verdict(format!("the prompt has {} bytes, more than {PROMPT_BYTES_MAX}", prompt.len())));
+    }
     let compute = machine::compute(&args.compute)?;
     let path = find(&Home::find()?, args.model.as_deref())?;
     let spinner = output.spinner("loading the model");
     let model =
         load(&path, None).map_err(|error| CliError::verdict(format!("cannot use {}: {error}", path.display())))?;
     let kernel = compute.arithmetic().kernel();
-    let job = job(args, grammar, model.root)?;
+    let prompt = match turns {
+        Some(turns) => chat(&turns, &model)?,
+        None => args.prompt.clone().unwrap_or_default(),
+    };
+    let job = job(args, grammar, prompt, model.root)?;
     let pool = Pool::start(vec![model], &PoolConfig { compute }).map_err(CliError::fault)?;
     spinner.set_message("thinking");
     let start = Instant::now();
@@ -62,7 +71,50 @@ fn stream(pool: &Pool, id: JobId, spinner: &ProgressBar) -> CliResult<Answer> {
     answer.map_err(CliError::fault)
 }
 
-fn job(args: &InferArgs, grammar: Option<Grammar>, model: noema_types::Hash) -> CliResult<Job> {
+/// The conversation, if there is to be one.
+fn turns(args: &InferArgs) -> CliResult<Option<Vec<Turn>>> {
+    if !args.chat && args.system.is_none() {
+        return Ok(None);
+    }
+    let system = args.system.iter().map(|text| Turn { role: "system", content: text.clone() });
+    let mut turns: Vec<Turn> = system.collect();
+    match &args.prompt {
+        Some(prompt) => turns.push(Turn { role: "user", content: prompt.clone() }),
+        None => turns.extend(conversation(std::io::stdin().lock())?),
+    }
+    Ok(Some(turns))
+}
+
+/// Messages, one a line, the user's first; reads no more than a prompt may have.
+fn conversation(input: impl std::io::Read) -> CliResult<Vec<Turn>> {
+    let mut text = String::new();
+    let mut input = input.take(PROMPT_BYTES_MAX as u64 + 1);
+    input.read_to_string(&mut text).context("cannot read the conversation from stdin")?;
+    if text.len() > PROMPT_BYTES_MAX {
+        return Err(CliError::verdict(format!("the conversation has more than {PROMPT_BYTES_MAX} bytes")));
+    }
+    let roles = ["user", "assistant"].into_iter().cycle();
+    let turns: Vec<Turn> =
+        text.lines().zip(roles).map(|(line, role)| Turn { role, content: line.to_owned() }).collect();
+    match turns.len() % 2 {
+        1 => Ok(turns),
+        _ => Err(CliError::fault("a conversation ends with a line of the user's")
+            .hint("lines of stdin are messages: the user's first, then the assistant's and the user's in turn")),
+    }
+}
+
+fn chat(turns: &[Turn], model: &LoadedModel) -> CliResult<String> {
+    let manifest = &model.manifest;
+    if manifest.chat_template.is_empty() {
+        return Err(CliError::verdict(format!("the model {} has no chat template", manifest.name))
+            .hint("without --chat and --system, the prompt is continued as it is"));
+    }
+    let special = model.tokenizer.special_texts(&manifest.special.eos);
+    chat_prompt(&manifest.chat_template, &special, turns)
+        .map_err(|why| CliError::verdict(format!("the model's chat template does not take this: {why}")))
+}
+
+fn job(args: &InferArgs, grammar: Option<Grammar>, prompt: String, model: noema_types::Hash) -> CliResult<Job> {
     let kind = kind(&args.asked);
     let options = Options {
         max_new_tokens: if kind == JobKind::Generate { args.max_new_tokens } else { 0 },
@@ -74,7 +126,7 @@ fn job(args: &InferArgs, grammar: Option<Grammar>, model: noema_types::Hash) -> 
         repetition_penalty_bps: basis_points("repetition-penalty", &args.repetition_penalty)?,
         grammar,
     };
-    let job = Job { numerics: NUMERICS_VERSION, model, kind, prompt: args.prompt.clone(), options };
+    let job = Job { numerics: NUMERICS_VERSION, model, kind, prompt, options };
     job.check().map_err(CliError::verdict)?;
     Ok(job)
 }
@@ -192,7 +244,18 @@ fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answe
 
 #[cfg(test)]
 mod tests {
-    use super::{basis_points, nats};
+    use super::{basis_points, conversation, nats};
+
+    #[test]
+    fn lines_are_messages_in_turn() {
+        let turns = conversation("a\nb\nc\n".as_bytes()).ok().expect("three lines");
+        let roles: Vec<_> = turns.iter().map(|turn| (turn.role, turn.content.as_str())).collect();
+        assert_eq!(roles, [("user", "a"), ("assistant", "b"), ("user", "c")]);
+        for text in ["", "a\nb", &"x".repeat(300_000)] {
+            assert!(conversation(text.as_bytes()).is_err());
+        }
+    }
+
 
     #[test]
     fn decimals_become_basis_points() {

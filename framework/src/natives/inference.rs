@@ -4,7 +4,7 @@
 //! The answer is decoded here, so that contracts see the model's text and token counts and nothing of the engine.
 
 use noema_execution_api::{NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, StateError, Value};
-use noema_inference_api::{Answer, AnswerError, Job, JobKind, Options};
+use noema_inference_api::{Answer, AnswerError, Job, JobKind, Options, plain_for_any, similarity_bps};
 use noema_types::{Address, Hash};
 
 use super::byte_vectors;
@@ -16,10 +16,20 @@ pub(super) mod status {
     pub(crate) const NUMERIC: u8 = 2;
     pub(crate) const EMPTY: u8 = 3;
     pub(crate) const NOT_UTF8: u8 = 4;
+    pub(crate) const OTHER_KIND: u8 = 5;
 }
 
 pub(super) fn add_to(table: &mut NativeTable) {
-    table.add_module(Address::ONE, "inference", &[("generate_internal", generate), ("choose_internal", choose)]);
+    table.add_module(
+        Address::ONE,
+        "inference",
+        &[
+            ("generate_internal", generate),
+            ("choose_internal", choose),
+            ("score_internal", score),
+            ("embed_internal", embed),
+        ],
+    );
 }
 
 /// Adds what does not depend on where answers come from.
@@ -27,7 +37,13 @@ pub(super) fn add_accounting_to(table: &mut NativeTable) {
     table.add_module(
         Address::ONE,
         "inference",
-        &[("reserve_internal", reserve), ("settle", settle), ("derive_seed", derive_seed)],
+        &[
+            ("reserve_internal", reserve),
+            ("settle", settle),
+            ("derive_seed", derive_seed),
+            ("similarity_internal", similarity),
+            ("plain_internal", plain),
+        ],
     );
 }
 
@@ -64,6 +80,24 @@ fn derive_seed(context: &mut NativeContext<'_>, _args: NativeArgs) -> NativeResu
     let hash = Hash::sha3(&[b"NOEMA::InferenceSeed", &context.transaction().hash.0, &call]);
     let (first, _) = hash.0.split_first_chunk::<8>().expect("a hash has 32 bytes");
     Ok(vec![Value::U64(u64::from_le_bytes(*first))])
+}
+
+/// `native fun similarity_internal(a: vector<u8>, b: vector<u8>): u64;`
+fn similarity(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let (a, b) = (args.bytes()?, args.bytes()?);
+    context.charge_bytes(a.len() + b.len())?;
+    let signed = |bytes: Vec<u8>| bytes.into_iter().map(u8::cast_signed).collect::<Vec<_>>();
+    let cosine = similarity_bps(&signed(a), &signed(b));
+    Ok(vec![Value::U64(cosine.ok_or_else(|| NativeError::invariant("embeddings of one width"))?.into())])
+}
+
+/// `native fun plain_internal(text: vector<u8>): vector<u8>;`
+fn plain(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let text = String::from_utf8(args.bytes()?).map_err(|_| NativeError::invariant("a String is not UTF-8"))?;
+    context.charge_bytes(text.len())?;
+    let plain = plain_for_any(&text);
+    context.charge_bytes(plain.len())?;
+    Ok(vec![Value::Bytes(plain.into_bytes())])
 }
 
 /// A question as the Move side passes it, before it is known to be a job.
@@ -142,6 +176,48 @@ fn choose(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult
     }
 }
 
+/// `native fun score_internal(...): (u8, u64, u64, u64);`
+fn score(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let question = Question::take(&mut args)?;
+    let continuation = String::from_utf8(args.bytes()?);
+    let continuation = continuation.map_err(|_| NativeError::invariant("a String is not UTF-8"))?;
+    context.charge_bytes(question.prompt.len() + continuation.len())?;
+    let options = Options { max_new_tokens: 0, ..Options::default() };
+    let job = match question.job(JobKind::Score(continuation), options)? {
+        Ok(job) => job,
+        Err(status) => return Ok(chosen(status, 0, 0, 0)),
+    };
+    match ask(context, &job)? {
+        Answer::Scored { micro_nats, prompt_tokens, tokens } => {
+            // A probability of one may be rounded to more than one.
+            let micro_nats = u64::try_from(micro_nats).unwrap_or(0);
+            Ok(chosen(status::ANSWERED, micro_nats, prompt_tokens.into(), tokens.into()))
+        }
+        Answer::Refused(error) => Ok(chosen(refusal(&error)?, 0, 0, 0)),
+        other => Err(wrong_kind(&job, &other)),
+    }
+}
+
+/// `native fun embed_internal(...): (u8, vector<u8>, u64);`
+fn embed(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let question = Question::take(&mut args)?;
+    context.charge_bytes(question.prompt.len())?;
+    let options = Options { max_new_tokens: 0, ..Options::default() };
+    let job = match question.job(JobKind::Embed, options)? {
+        Ok(job) => job,
+        Err(status) => return Ok(embedded(status, Vec::new(), 0)),
+    };
+    match ask(context, &job)? {
+        Answer::Embedded { values, prompt_tokens } => {
+            context.charge_bytes(values.len())?;
+            let bytes = values.into_iter().map(i8::cast_unsigned).collect();
+            Ok(embedded(status::ANSWERED, bytes, prompt_tokens.into()))
+        }
+        Answer::Refused(error) => Ok(embedded(refusal(&error)?, Vec::new(), 0)),
+        other => Err(wrong_kind(&job, &other)),
+    }
+}
+
 fn ask(context: &mut NativeContext<'_>, job: &Job) -> NativeResult<Answer> {
     let id = job.id().0;
     let bytes = context.answer(id, || bcs::to_bytes(job).expect("a job always serialises"))?;
@@ -163,9 +239,10 @@ fn refusal(error: &AnswerError) -> NativeResult<u8> {
         AnswerError::ContextExceeded { .. } | AnswerError::Limit { .. } => status::CONTEXT_EXCEEDED,
         AnswerError::Numeric => status::NUMERIC,
         AnswerError::EmptyPrompt => status::EMPTY,
-        // The chain registers models that generate only, and its questions hold no grammar.
-        AnswerError::Grammar(_) | AnswerError::Unsupported { .. } => {
-            return Err(fault(format!("a model of the chain refuses what every such model answers: {error}")));
+        AnswerError::Unsupported { .. } => status::OTHER_KIND,
+        // The chain's questions hold no grammar.
+        AnswerError::Grammar(_) => {
+            return Err(fault(format!("a question without a grammar is refused for its grammar: {error}")));
         }
     })
 }
@@ -176,6 +253,10 @@ pub(super) fn generated(status: u8, text: String, prompt_tokens: u64, new_tokens
 
 pub(super) fn chosen(status: u8, index: u64, prompt_tokens: u64, choice_tokens: u64) -> Vec<Value> {
     vec![Value::U8(status), Value::U64(index), Value::U64(prompt_tokens), Value::U64(choice_tokens)]
+}
+
+pub(super) fn embedded(status: u8, embedding: Vec<u8>, tokens: u64) -> Vec<Value> {
+    vec![Value::U8(status), Value::Bytes(embedding), Value::U64(tokens)]
 }
 
 fn texts(values: Vec<Value>) -> NativeResult<Vec<String>> {

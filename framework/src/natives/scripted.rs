@@ -8,7 +8,7 @@ use noema_execution_api::{
 };
 use noema_types::{Address, Hash, TypeTag};
 
-use super::inference::{Question, chosen, generated};
+use super::inference::{Question, chosen, embedded, generated};
 
 /// Key of the number of answers scripted so far.
 const SCRIPTED: &[u8] = b"scripted";
@@ -22,6 +22,8 @@ pub(super) fn add_to(table: &mut NativeTable) {
         &[
             ("generate_internal", generate),
             ("choose_internal", choose),
+            ("score_internal", choose),
+            ("embed_internal", embed),
             ("script_answer", script_answer),
             ("prompts_asked", prompts_asked),
             ("units_used", units_used),
@@ -71,6 +73,11 @@ fn choose(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult
     Ok(chosen(answer.status, answer.index, answer.prompt_tokens, answer.new_tokens))
 }
 
+fn embed(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let answer = next(context, &Question::take(&mut args)?)?;
+    Ok(embedded(answer.status, answer.text, answer.prompt_tokens))
+}
+
 /// Takes the next scripted answer and notes the prompt.
 fn next(context: &mut NativeContext<'_>, question: &Question) -> NativeResult<Scripted> {
     let number = advance(context, USED)?;
@@ -79,7 +86,7 @@ fn next(context: &mut NativeContext<'_>, question: &Question) -> NativeResult<Sc
         code: StatusCode::MISSING_DATA,
         message: format!(
             "question {number} of this test has no scripted answer: {:?}; call \
-             inference::script_text_for_test or script_choice_for_test first",
+             inference::script_text_for_test, or its like for other kinds of questions, first",
             String::from_utf8_lossy(&question.prompt)
         ),
     };

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use noema_types::Hash;
 
-use crate::{Answer, Job, JobId, ModelManifest};
+use crate::{Answer, Job, JobId, ModelManifest, SpecialTexts};
 
 /// Who waits for a job: decides order, never the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +83,16 @@ pub trait Engine: Send + Sync + fmt::Debug {
 
     /// Models ready to answer, ordered by root.
     fn models(&self) -> Vec<(Hash, ModelManifest)>;
+
+    /// The texts of a model's special tokens; `None` when the engine does not know the model or its tokens.
+    fn special_texts(&self, _model: Hash) -> Option<Arc<SpecialTexts>> {
+        None
+    }
+
+    /// Tokens of a job's prompt, as its answer will count them; `None` when the engine cannot say without running it.
+    fn prompt_tokens(&self, _job: &Job) -> Option<u32> {
+        None
+    }
 
     /// Jobs the models actually ran since start (memo hits excluded).
     fn jobs_run(&self) -> u64;

@@ -39,7 +39,8 @@ pub struct Job {
     pub model: Hash,
     /// What is asked.
     pub kind: JobKind,
-    /// The prompt, UTF-8.
+    /// The prompt, UTF-8. A special token of the model spelt out in it is that token, unless a [`crate::PLAIN_MARK`] is
+    /// inside; marks are no part of the text.
     pub prompt: String,
     /// How to continue it.
     pub options: Options,

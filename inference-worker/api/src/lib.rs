@@ -9,8 +9,12 @@ mod job;
 pub mod limits;
 mod manifest;
 mod painter;
+mod similarity;
+mod special;
 
 pub use engine::{Engine, EngineError, FixedEngine, JobClass, Poll};
 pub use job::{Answer, AnswerError, Drawing, Generated, Grammar, Job, JobId, JobKind, Options, Stop};
 pub use manifest::{Cost, Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
 pub use painter::{LATENT_SCALE, PAINTER_STAGES, PainterShape};
+pub use similarity::similarity_bps;
+pub use special::{PLAIN_MARK, SpecialTexts, plain_for_any};

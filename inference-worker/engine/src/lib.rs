@@ -7,6 +7,8 @@
 //! - queue, batch, memo, kept pages and the work of a grammar are bounded ([`limits`]); a full queue refuses, it never
 //!   drops; a job that anybody but a cancelled simulation waits for is never dropped.
 //!
+//! Grammars are compiled by a thread of their own; a job joins the batch when its grammar is ready.
+//!
 //! Rules of the scheduler, one thread:
 //! 1. Waiting jobs enter the batch by class (certified, speculative, simulation), then in order of arrival.
 //! 2. Every turn, each sequence of the batch adds tokens: a chunk of its prompt, or the token just drawn, or one chunk
@@ -18,6 +20,7 @@
 //! hears of it, and nothing is answered any more.
 
 mod choice;
+mod compiling;
 mod generation;
 mod grammar;
 pub mod limits;

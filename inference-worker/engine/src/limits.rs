@@ -41,7 +41,9 @@ pub const GRAMMAR_TOKEN_ITEMS: usize = 50_000;
 pub const GRAMMAR_ROW_ITEMS: usize = 1_000;
 /// States of the lexer (about 2 KiB each).
 pub const GRAMMAR_LEXER_STATES: usize = 10_000;
-/// Stack of the scheduler's thread: what compiles grammars recurses with their depth.
+/// Grammars compiled before their jobs run, those being compiled included: each holds a parser.
+pub const GRAMMARS_AHEAD: usize = 8;
+/// Stack of the scheduler's and the grammars' thread: what compiles and follows grammars recurses with their depth.
 pub const SCHEDULER_STACK_BYTES: usize = 64 * 1024 * 1024;
 
 const _: () = assert!(

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use noema_inference_api::{Answer, Engine, EngineError, Grammar, Job, JobClass, JobId, JobKind, ModelManifest, Poll};
+use noema_inference_api::{
+    Answer, Engine, EngineError, Grammar, Job, JobClass, JobId, JobKind, ModelManifest, Poll, SpecialTexts,
+};
 use noema_models::{Compute, LoadedModel, ModelError};
 use noema_types::Hash;
 use parking_lot::{Condvar, Mutex};
 
+use crate::compiling::{self, Compiled};
 use crate::limits::{
     BATCH_RESERVED, BATCH_SEQUENCES_MAX, PREFILL_TOKENS_MAX, PREFIX_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
     QUEUE_OTHERS_BYTES_MAX, QUEUE_OTHERS_MAX, SCHEDULER_STACK_BYTES,
 };
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, Shape};
+use crate::sequence;
 use crate::spill::{self, Spill};
 
 /// How a pool computes. No choice made here changes an answer.
@@ -107,12 +111,14 @@ pub enum PoolError {
 /// An engine in this process.
 pub struct Pool {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// What callers and the scheduler share.
 pub(crate) struct Shared {
     pub(crate) models: BTreeMap<Hash, LoadedModel>,
+    /// Of each model.
+    special: BTreeMap<Hash, Arc<SpecialTexts>>,
     pub(crate) state: Mutex<State>,
     /// Signalled when there is work, or the pool ends.
     pub(crate) work: Condvar,
@@ -137,6 +143,8 @@ pub(crate) struct State {
     /// Jobs that wait, by class and arrival.
     pub(crate) queue: BTreeSet<(JobClass, u64, JobId)>,
     pub(crate) arrivals: u64,
+    /// Grammars of jobs that wait, by arrival; none while it is being compiled.
+    pub(crate) grammars: BTreeMap<u64, Option<Compiled>>,
     /// Bytes of the texts of open jobs.
     bytes: usize,
     /// Why the pool ended.
@@ -204,7 +212,12 @@ impl Pool {
                 return Err(PoolError::Duplicate(root));
             }
         }
+        let special = by_root.iter().map(|(root, model)| {
+            let ends = &model.manifest.special.eos;
+            (*root, Arc::new(model.tokenizer.special_texts(ends)))
+        });
         let shared = Arc::new(Shared {
+            special: special.collect(),
             models: by_root,
             state: Mutex::default(),
             work: Condvar::new(),
@@ -222,12 +235,14 @@ impl Pool {
             chunk: resources.chunk.max(1),
             prefix_bytes: resources.prefix_bytes,
         };
-        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone(), shape);
-        let thread = std::thread::Builder::new()
-            .name("noema-engine".to_owned())
-            .stack_size(SCHEDULER_STACK_BYTES)
-            .spawn(move || scheduler.run());
-        Ok(Self { shared, thread: Some(thread.map_err(PoolError::Thread)?) })
+        let (orders, grammars) = std::sync::mpsc::channel();
+        let compiler = Arc::clone(&shared);
+        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone(), shape, orders);
+        // Dropping the pool ends the scheduler, which ends the compiler of grammars.
+        let mut pool = Self { shared, threads: Vec::new() };
+        pool.threads.push(spawn("noema-engine", move || scheduler.run())?);
+        pool.threads.push(spawn("noema-grammars", move || compiling::run(&compiler, &grammars))?);
+        Ok(pool)
     }
 
     /// What the pool does and did.
@@ -266,7 +281,12 @@ impl Pool {
             }
         }
         let Some(store) = &self.shared.spill else { return false };
-        let Some(answer) = store.get(id).and_then(|sealed| spill::open(id, &sealed)) else { return false };
+        let Some(sealed) = store.get(id) else { return false };
+        let Some(answer) = spill::open(id, &sealed) else {
+            tracing::warn!(job = %id, "a kept answer is damaged and is made again");
+            store.remove(id);
+            return false;
+        };
         counters.memo_hits.fetch_add(1, Ordering::Relaxed);
         counters.spill_hits.fetch_add(1, Ordering::Relaxed);
         let forgotten = self.shared.state.lock().memo.insert(id, answer);
@@ -291,11 +311,16 @@ impl Pool {
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.stop("the pool was dropped".to_owned());
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // A panic of the scheduler has been reported to every waiter already.
             let _ = thread.join();
         }
     }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, PoolError> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(SCHEDULER_STACK_BYTES);
+    thread.spawn(work).map_err(PoolError::Thread)
 }
 
 impl Shared {
@@ -325,6 +350,24 @@ impl State {
         if let Some(open) = self.open.remove(&id) {
             self.queue.remove(&(open.class, open.arrival, id));
             self.bytes -= open.bytes;
+            // One that is being compiled counts until its turn comes: there is a bound of those.
+            if self.grammars.get(&open.arrival).is_some_and(Option::is_some) {
+                self.grammars.remove(&open.arrival);
+            }
+        }
+    }
+
+    /// Whether this submission of a job waits or runs.
+    pub(crate) fn is_open(&self, id: JobId, arrival: u64) -> bool {
+        self.open.get(&id).is_some_and(|open| open.arrival == arrival)
+    }
+
+    /// A grammar is ready: its job waits for a place in the batch again, unless it was cancelled.
+    pub(crate) fn compiled(&mut self, id: JobId, arrival: u64, compiled: Compiled) {
+        self.grammars.remove(&arrival);
+        if let Some(open) = self.open.get(&id).filter(|open| open.arrival == arrival) {
+            self.queue.insert((open.class, arrival, id));
+            self.grammars.insert(arrival, Some(compiled));
         }
     }
 
@@ -449,6 +492,16 @@ impl Engine for Pool {
 
     fn models(&self) -> Vec<(Hash, ModelManifest)> {
         self.shared.models.iter().map(|(root, model)| (*root, (*model.manifest).clone())).collect()
+    }
+
+    fn special_texts(&self, model: Hash) -> Option<Arc<SpecialTexts>> {
+        self.shared.special.get(&model).cloned()
+    }
+
+    fn prompt_tokens(&self, job: &Job) -> Option<u32> {
+        let model = self.shared.models.get(&job.model)?;
+        job.check().ok()?;
+        sequence::prompt(job, model).ok().map(|tokens| sequence::count(tokens.len()))
     }
 
     fn jobs_run(&self) -> u64 {

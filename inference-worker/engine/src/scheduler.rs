@@ -1,16 +1,18 @@
 //! The thread that runs jobs.
 
-use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
 
 use noema_inference_api::{Answer, Job, JobClass, JobId};
 use noema_models::{Compute, LoadedModel, Logits, ModelError, Step};
 use noema_types::Hash;
 
-use crate::grammar::Vocabulary;
-use crate::pool::Shared;
+use crate::compiling::{Compiled, Order};
+use crate::limits::GRAMMARS_AHEAD;
+use crate::pool::{Shared, State};
 use crate::prefix::PrefixCache;
 use crate::sequence::{Part, Sequence, causal};
 use crate::spill;
@@ -31,7 +33,8 @@ pub(crate) struct Scheduler {
     shape: Shape,
     batch: Vec<Running>,
     prefix: PrefixCache,
-    vocabularies: BTreeMap<Hash, Result<Vocabulary, noema_inference_api::AnswerError>>,
+    /// To the thread that compiles grammars.
+    orders: Sender<Order>,
 }
 
 struct Running {
@@ -46,12 +49,13 @@ struct Joining {
     id: JobId,
     arrival: u64,
     job: Arc<Job>,
+    constraint: Option<Compiled>,
 }
 
 impl Scheduler {
-    pub(crate) fn new(shared: Arc<Shared>, compute: Compute, shape: Shape) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, compute: Compute, shape: Shape, orders: Sender<Order>) -> Self {
         let prefix = PrefixCache::new(shape.prefix_bytes);
-        Self { shared, compute, shape, batch: Vec::new(), prefix, vocabularies: BTreeMap::new() }
+        Self { shared, compute, shape, batch: Vec::new(), prefix, orders }
     }
 
     /// Serves until the pool is stopped; a fault or panic stops it, and every waiter hears of it.
@@ -74,7 +78,7 @@ impl Scheduler {
     fn serve(&mut self) -> Result<(), ModelError> {
         while let Some(jobs) = self.next_jobs() {
             for job in jobs {
-                self.start(&job)?;
+                self.start(job)?;
             }
             self.turn()?;
         }
@@ -83,52 +87,65 @@ impl Scheduler {
 
     /// Jobs that join the batch; waits while there is nothing to do; `None` when the pool ends. Cancelled ones leave.
     fn next_jobs(&mut self) -> Option<Vec<Joining>> {
-        let mut state = self.shared.state.lock();
+        let shared = Arc::clone(&self.shared);
+        let mut state = shared.state.lock();
         loop {
             if state.stopped.is_some() {
                 return None;
             }
-            self.batch
-                .retain(|running| state.open.get(&running.id).is_some_and(|open| open.arrival == running.arrival));
-            if !self.batch.is_empty() || !state.queue.is_empty() {
-                break;
+            self.batch.retain(|running| state.is_open(running.id, running.arrival));
+            let jobs = self.join(&mut state);
+            if !self.batch.is_empty() || !jobs.is_empty() {
+                return Some(jobs);
             }
-            self.shared.work.wait(&mut state);
+            shared.work.wait(&mut state);
         }
+    }
+
+    /// Takes jobs from the queue that the batch has room for; those whose grammar is not compiled yet are passed over,
+    /// and leave the queue while it is.
+    fn join(&self, state: &mut State) -> Vec<Joining> {
         // A job's class may have risen while it ran.
         let is_other = |id: &JobId| state.open.get(id).is_some_and(|open| open.class != JobClass::Certified);
         let mut others = self.batch.iter().filter(|running| is_other(&running.id)).count();
         let others_max = self.shape.batch.saturating_sub(self.shape.reserved).max(1);
         let mut jobs = Vec::new();
+        let mut after = Bound::Unbounded;
         while self.batch.len() + jobs.len() < self.shape.batch {
-            let Some(&(class, arrival, id)) = state.queue.first() else { break };
+            let Some(&key) = state.queue.range((after, Bound::Unbounded)).next() else { break };
+            let (class, arrival, id) = key;
+            after = Bound::Excluded(key);
+            let open = state.open.get(&id).expect("a queued job is open");
+            let job = Arc::clone(&open.job);
+            if job.options.grammar.is_some() && !state.grammars.contains_key(&arrival) {
+                if state.grammars.len() < GRAMMARS_AHEAD && self.orders.send(Order { id, arrival, job }).is_ok() {
+                    state.grammars.insert(arrival, None);
+                    state.queue.remove(&key);
+                }
+                continue;
+            }
             if class != JobClass::Certified {
                 if others >= others_max {
                     break;
                 }
                 others += 1;
             }
-            state.queue.remove(&(class, arrival, id));
-            let open = state.open.get(&id).expect("a queued job is open");
-            jobs.push(Joining { id, arrival, job: Arc::clone(&open.job) });
+            state.queue.remove(&key);
+            let constraint = state.grammars.remove(&arrival).flatten();
+            jobs.push(Joining { id, arrival, job, constraint });
         }
-        Some(jobs)
+        jobs
     }
 
-    fn start(&mut self, joining: &Joining) -> Result<(), ModelError> {
+    fn start(&mut self, joining: Joining) -> Result<(), ModelError> {
         self.shared.jobs_run.fetch_add(1, Ordering::Relaxed);
-        let Joining { id, arrival, job } = joining;
+        let Joining { id, arrival, job, constraint } = joining;
         let model = model(&self.shared, &job.model);
-        let vocabularies = &mut self.vocabularies;
-        let vocabulary = job.options.grammar.as_ref().map(|_| {
-            let made = vocabularies.entry(job.model).or_insert_with(|| Vocabulary::new(model));
-            made.as_ref().map_err(Clone::clone)
-        });
-        match Sequence::new(job, model, self.shape.chunk, vocabulary)? {
+        match Sequence::new(&job, model, self.shape.chunk, constraint)? {
             Ok(sequence) => {
-                self.batch.push(Running { id: *id, arrival: *arrival, model: job.model, sequence });
+                self.batch.push(Running { id, arrival, model: job.model, sequence });
             }
-            Err(answer) => self.publish(vec![(*id, answer)], Vec::new()),
+            Err(answer) => self.publish(vec![(id, answer)], Vec::new()),
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use noema_numerics::{Arithmetic, NumericsError};
 
 use crate::choice::Choice;
 use crate::generation::{Generation, Undrawn};
-use crate::grammar::{Constraint, Vocabulary};
+use crate::grammar::Constraint;
 use crate::prefix::{Chain, PrefixCache};
 
 /// A job on its way to an answer.
@@ -54,7 +54,7 @@ fn numeric(error: ModelError) -> Result<Answer, ModelError> {
 }
 
 impl Sequence {
-    /// Prepares a job, or says at once why the model has no answer. Only a grammar needs a `vocabulary`.
+    /// Prepares a job, or says at once why the model has no answer. A job with a grammar comes with it compiled.
     ///
     /// # Errors
     /// A fault of this machine.
@@ -62,7 +62,7 @@ impl Sequence {
         job: &Job,
         model: &LoadedModel,
         chunk: usize,
-        vocabulary: Option<Result<&Vocabulary, AnswerError>>,
+        compiled: Option<Result<Constraint, AnswerError>>,
     ) -> Result<Result<Self, Answer>, ModelError> {
         if let Err(error) = job.check() {
             return Ok(Err(refused(error)));
@@ -70,17 +70,11 @@ impl Sequence {
         if let Some(what) = unsupported(job, model) {
             return Ok(Err(refused(AnswerError::Unsupported { what })));
         }
-        // An embedder puts its own tokens around a text, and a text has none of them.
-        let prompt = match job.kind {
-            JobKind::Embed => model.tokenizer.encode(&job.prompt, Special::Text)?,
-            _ => model.tokenizer.encode_prompt(&job.prompt, Special::Parse)?,
-        };
+        let prompt = prompt(job, model)?;
         if prompt.is_empty() {
             return Ok(Err(refused(AnswerError::EmptyPrompt)));
         }
-        let compiled = job.options.grammar.as_ref().zip(vocabulary);
-        let compiled = compiled.map(|(grammar, vocabulary)| vocabulary?.compile(grammar)).transpose();
-        let constraint = match compiled {
+        let constraint = match compiled.transpose() {
             Ok(constraint) => constraint,
             Err(error) => return Ok(Err(refused(error))),
         };
@@ -281,6 +275,15 @@ impl Work {
             Self::Embed => return None,
         };
         (cache.len() < prompt).then_some(cache)
+    }
+}
+
+/// Tokens of a job's prompt.
+pub(crate) fn prompt(job: &Job, model: &LoadedModel) -> Result<Vec<u32>, ModelError> {
+    match job.kind {
+        // An embedder puts its own tokens around a text, and a text has none of them.
+        JobKind::Embed => model.tokenizer.encode(&job.prompt, Special::Text),
+        _ => model.tokenizer.encode_prompt(&job.prompt, Special::Parse),
     }
 }
 

@@ -13,6 +13,9 @@ pub trait Spill: Send + Sync + fmt::Debug {
 
     /// The bytes kept for a job, if they are still there.
     fn get(&self, id: JobId) -> Option<Vec<u8>>;
+
+    /// Forgets a job's bytes: they are damaged.
+    fn remove(&self, _id: JobId) {}
 }
 
 const DOMAIN: &[u8] = b"NOEMA::SpilledAnswer";

@@ -99,6 +99,17 @@ fn a_job_runs_once() {
 }
 
 #[test]
+fn marked_text_of_users_holds_no_special_token() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    let tokens = |prompt: &str| generated(ask(&pool, &job(&one, prompt, options(1)))).prompt_tokens;
+    let special = pool.special_texts(one.root).expect("a loaded model");
+    assert_eq!(special.eos(), "<|end|>");
+    assert_eq!(tokens("a<|end|>"), 2);
+    assert_eq!(tokens(&format!("a{}", special.plain_message("<|end|>"))), 8);
+}
+
+#[test]
 fn stop_strings_end_the_answer_and_are_not_in_it() {
     let pool = pool(Kernel::best(), 1);
     let one = model(1);
@@ -280,6 +291,14 @@ fn hostile_grammars_are_refused_in_time_and_hurt_nobody() {
         let options = Options { grammar: Some(grammar), ..options(20) };
         pool.submit(&job(&one, "hello", options), JobClass::Simulation).expect("room")
     });
+    // Another job streams meanwhile.
+    let mut pieces = String::new();
+    let id = pool.submit(&job(&one, "hello", options(40)), JobClass::Simulation).expect("room");
+    let streamed = pool.watch(id, &mut |piece| {
+        pieces.push_str(piece);
+        true
+    });
+    assert_eq!(generated(streamed.expect("answered")).text, pieces);
     let alone = generated(ask(&pool, &job(&one, "hello", options(12))));
     let refused = ids.map(|id| pool.wait(id).expect("answered"));
     assert_eq!(alone.new_tokens, 12);
@@ -287,6 +306,26 @@ fn hostile_grammars_are_refused_in_time_and_hurt_nobody() {
         assert!(matches!(&refused[at], Answer::Refused(AnswerError::Grammar(_))), "{at}: {:?}", refused[at]);
     }
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+#[test]
+fn many_grammars_wait_their_turn_and_cancelled_ones_are_not_compiled() {
+    let pool = pool(Kernel::best(), 1);
+    let one = model(1);
+    let with = |number: u32| Options { grammar: Some(Grammar::Regex(format!("[ab]{{{number}}}"))), ..options(60) };
+    let jobs: Vec<Job> = (1..40).map(|number| job(&one, "hello", with(number))).collect();
+    let ids: Vec<_> = jobs.iter().map(|job| pool.submit(job, JobClass::Simulation).expect("room")).collect();
+    for id in ids.iter().skip(20) {
+        pool.cancel(*id);
+    }
+    for (number, id) in (1..).zip(&ids[..20]) {
+        let said = generated(pool.wait(*id).expect("answered"));
+        assert_eq!(said.text.len(), number, "{said:?}");
+    }
+    // What was cancelled may be asked again.
+    for (number, job) in (1..).zip(&jobs).skip(20) {
+        assert_eq!(generated(ask(&pool, job)).text.len(), number);
+    }
 }
 
 #[test]
@@ -337,6 +376,10 @@ struct Shelf(Arc<parking_lot::Mutex<BTreeMap<JobId, Vec<u8>>>>);
 impl Spill for Shelf {
     fn put(&self, id: JobId, bytes: &[u8]) {
         self.0.lock().insert(id, bytes.to_vec());
+    }
+
+    fn remove(&self, id: JobId) {
+        self.0.lock().remove(&id);
     }
 
     fn get(&self, id: JobId) -> Option<Vec<u8>> {

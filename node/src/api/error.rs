@@ -70,6 +70,12 @@ impl ApiError {
     }
 }
 
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<noema_execution_api::StateError> for ApiError {
     fn from(error: noema_execution_api::StateError) -> Self {
         Self::internal_error(error.to_string())

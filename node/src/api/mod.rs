@@ -27,6 +27,7 @@ use tower_http::cors::CorsLayer;
 
 use crate::chain::Chain;
 use crate::follower::Forwarder;
+use crate::gateway::Settling;
 use crate::status::Status;
 pub(crate) use error::{ApiError, ApiResult};
 pub(crate) use faucet::router as faucet_router;
@@ -48,10 +49,15 @@ pub(crate) struct ApiState {
 }
 
 /// All routes of the API, under `/v1`.
-pub(crate) fn router(chain: Arc<Chain>, status: Arc<Status>, forwarder: Option<Arc<Forwarder>>) -> Router {
+pub(crate) fn router(
+    chain: Arc<Chain>,
+    status: Arc<Status>,
+    forwarder: Option<Arc<Forwarder>>,
+    settling: Option<Settling>,
+) -> Router {
     let semaphore = |permits| Arc::new(tokio::sync::Semaphore::new(permits));
     let engines = Arc::clone(&chain);
-    let gateway = crate::gateway::router(Arc::new(move || engines.engine()));
+    let gateway = crate::gateway::router(Arc::new(move || engines.engine()), settling);
     let state = ApiState {
         chain,
         waiters: semaphore(limits::WAITERS_MAX),

@@ -1,15 +1,16 @@
 //! What a request asks for, whatever protocol it came in, and the job that follows from it.
 
 use noema_inference_api::limits::{BASIS_POINTS, NEW_TOKENS_MAX};
-use noema_inference_api::{Grammar, Job, JobKind, ModelManifest, Options};
+use noema_inference_api::{Grammar, Job, JobKind, ModelManifest, Options, SpecialTexts};
 use noema_types::Hash;
 use serde_json::{Map, Value};
 
 use super::date::Date;
 use super::error::{Fault, Outcome};
-use super::fields::{Fields, is_empty};
+use super::fields::Fields;
 use super::limits::{CHAT_TOKENS_DEFAULT, COMPLETION_TOKENS_DEFAULT};
 use super::template::{Conversation, Turn, render};
+use super::tools::Call;
 
 /// Key of the hash that seeds a request without a seed.
 const SEED_CONTEXT: &str = "NOEMA gateway seed of a prompt";
@@ -39,32 +40,42 @@ pub(crate) struct Ask {
     pub(crate) seed: Option<u64>,
     /// Everything else; `max_new_tokens` and `seed` are set when the job is made.
     pub(crate) options: Options,
-    pub(crate) date: Date,
     pub(crate) stream: bool,
     /// Whether a stream ends with the counts of tokens.
     pub(crate) stream_usage: bool,
+    /// The function that the answer calls.
+    pub(crate) call: Option<Call>,
+    pub(crate) extension: Extension,
 }
 
 /// What requests may say in their `noema` field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Extension {
+    /// What a template takes for today.
     pub(crate) date: Date,
+    /// Whether the answer is recorded on chain; as the node is set up when it is not said.
+    pub(crate) settle: Option<bool>,
+    /// Inference units that the job may cost at most.
+    pub(crate) max_units: Option<u64>,
 }
 
 impl Extension {
     /// Reads the `noema` field.
     pub(crate) fn of(request: Fields<'_>) -> Outcome<Self> {
         let Some(fields) = request.object("noema")? else { return Ok(Self::default()) };
-        if fields.flag("settle")? {
-            let why = "this gateway does not record jobs on chain yet; hint: leave `settle` out, and submit a transaction \
-                       that asks the model";
-            return Err(Fault::unsupported("noema.settle", why));
-        }
         let date = match fields.text("date")? {
             Some(text) => Date::parse(text).ok_or_else(|| Fault::field("noema.date", "must be a day as YYYY-MM-DD"))?,
             None => Date::default(),
         };
-        Ok(Self { date })
+        let settle = fields.get("settle").is_some().then(|| fields.flag("settle")).transpose()?;
+        let max_units = match fields.get("max_units") {
+            Some(value) => {
+                let units = value.as_u64();
+                Some(units.ok_or_else(|| Fault::field("noema.max_units", "must be a whole number of inference units"))?)
+            }
+            None => None,
+        };
+        Ok(Self { date, settle, max_units })
     }
 }
 
@@ -82,14 +93,6 @@ pub(crate) fn sampling(request: Fields<'_>, stop: &str) -> Outcome<Options> {
         repetition_penalty_bps: request.basis_points("repetition_penalty")?.unwrap_or(BASIS_POINTS),
         ..Options::default()
     })
-}
-
-/// Refuses tools: the gateway would not understand a model's calls.
-pub(crate) fn no_tools(request: Fields<'_>) -> Outcome<()> {
-    for name in ["tools", "functions"] {
-        request.only(name, is_empty, "tools are not supported; hint: describe them in the conversation")?;
-    }
-    Ok(())
 }
 
 /// Text of a message: a string, or a list of blocks of text.
@@ -148,7 +151,7 @@ pub(crate) fn find_model(models: Vec<(Hash, ModelManifest)>, name: &str) -> Outc
 }
 
 impl Ask {
-    fn prompt(&self, manifest: &ModelManifest) -> Outcome<String> {
+    fn prompt(&self, manifest: &ModelManifest, special: Option<&SpecialTexts>) -> Outcome<String> {
         let (turns, prefill, extra) = match &self.prompt {
             Prompt::Text(text) => return Ok(text.clone()),
             Prompt::Chat { turns, prefill, extra } => (turns, prefill, extra),
@@ -160,16 +163,34 @@ impl Ask {
             );
             return Err(Fault { code: Some("no_chat_template"), ..Fault::field("messages", message) });
         }
-        let conversation = Conversation { turns, extra, date: self.date };
-        let prompt = render(&manifest.chat_template, conversation).map_err(|why| {
+        let conversation = Conversation { turns, prefill, extra, date: self.extension.date, special };
+        render(&manifest.chat_template, conversation).map_err(|why| {
             Fault::field("messages", format!("the chat template of {} does not take them: {why}", manifest.name))
-        })?;
-        Ok(prompt + prefill)
+        })
+    }
+
+    /// New tokens that a deadline in inference units leaves of those wanted; an error when it leaves none.
+    pub(crate) fn within_units(&self, wanted: u32, manifest: &ModelManifest, prompt_tokens: u32) -> Outcome<u32> {
+        let Some(max) = self.extension.max_units else { return Ok(wanted) };
+        let cost = manifest.cost();
+        let fits = |new: u32| cost.units(prompt_tokens.into(), new.into()) <= max;
+        // The price grows with every token: the greatest number that fits is found by halving.
+        let (mut low, mut high) = (0, wanted);
+        while low < high {
+            let middle = high - (high - low) / 2;
+            if fits(middle) { low = middle } else { high = middle - 1 }
+        }
+        if low == 0 && wanted > 0 {
+            let least = cost.units(prompt_tokens.into(), 1);
+            let message = format!("the prompt has {prompt_tokens} tokens, and one new one costs {least} units, not {max}");
+            return Err(Fault { code: Some("deadline"), ..Fault::field("noema.max_units", message) });
+        }
+        Ok(low)
     }
 
     /// The job: a function of the request and the model, nothing else.
-    pub(crate) fn job(&self, root: Hash, manifest: &ModelManifest) -> Outcome<Job> {
-        let prompt = self.prompt(manifest)?;
+    pub(crate) fn job(&self, root: Hash, manifest: &ModelManifest, special: Option<&SpecialTexts>) -> Outcome<Job> {
+        let prompt = self.prompt(manifest, special)?;
         let default = match &self.prompt {
             Prompt::Text(_) => COMPLETION_TOKENS_DEFAULT,
             Prompt::Chat { .. } => CHAT_TOKENS_DEFAULT.min(manifest.context / 2).min(NEW_TOKENS_MAX),

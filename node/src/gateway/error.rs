@@ -74,6 +74,12 @@ impl Fault {
         Self::new(500, message)
     }
 
+    /// The answer is there, but not on chain.
+    pub(crate) fn unrecorded(error: &str) -> Self {
+        let message = format!("the answer cannot be recorded on chain: {error}; hint: without noema.settle it is given");
+        Self { param: Some("noema.settle".to_owned()), code: Some("not_recorded"), ..Self::new(503, message) }
+    }
+
     const fn kind(&self, vendor: Vendor) -> &'static str {
         match (vendor, self.status) {
             (Vendor::OpenAi, 429) => "rate_limit_error",

@@ -10,6 +10,8 @@ pub(crate) const RETRY_AFTER_SECS: u64 = 1;
 pub(crate) const MESSAGES_MAX: usize = 2_048;
 /// Texts of one request for embeddings, at most.
 pub(crate) const INPUTS_MAX: usize = 64;
+/// Tools of one request, at most.
+pub(crate) const TOOLS_MAX: usize = 128;
 /// New tokens of a chat that names no number, at most; half the context where that is less.
 pub(crate) const CHAT_TOKENS_DEFAULT: u32 = 1_024;
 /// New tokens of a completion that names no number, as the vendor documents.

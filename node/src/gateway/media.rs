@@ -17,7 +17,7 @@ use super::desk::Ticket;
 use super::error::{Fault, Outcome};
 use super::fields::Fields;
 use super::limits::{IMAGE_GUIDANCE_BPS_DEFAULT, IMAGE_SIDE_DEFAULT, IMAGE_STEPS_DEFAULT, INPUTS_MAX};
-use super::serve::{JOB_HEADER, header};
+use super::serve::{JOB_HEADER, Recorder, header, said};
 use super::{Gateway, blocking};
 
 /// What is asked for, and how it is to be shown.
@@ -27,6 +27,14 @@ pub(crate) struct MediaAsk {
     jobs: Vec<(JobKind, String)>,
     seed: Option<u64>,
     base64: bool,
+    settle: Option<bool>,
+}
+
+/// An answer, and what records it on chain.
+struct Given {
+    id: JobId,
+    answer: Answer,
+    transaction: Option<Hash>,
 }
 
 /// Which of the two routes.
@@ -42,11 +50,12 @@ impl Media {
         let request: Value =
             serde_json::from_slice(body).map_err(|error| Fault::invalid(format!("the body is no JSON: {error}")))?;
         let request = Fields::of(&request)?;
-        Extension::of(request)?;
-        match self {
+        let settle = Extension::of(request)?.settle;
+        let ask = match self {
             Self::Embeddings => embeddings(request),
             Self::Images => images(request),
-        }
+        };
+        Ok(MediaAsk { settle, ..ask? })
     }
 }
 
@@ -70,6 +79,7 @@ fn embeddings(request: Fields<'_>) -> Outcome<MediaAsk> {
         jobs: texts.into_iter().map(|text| (JobKind::Embed, text.to_owned())).collect(),
         seed: Some(0),
         base64,
+        settle: None,
     })
 }
 
@@ -98,6 +108,7 @@ fn images(request: Fields<'_>) -> Outcome<MediaAsk> {
         jobs: vec![(JobKind::Draw(drawing), prompt.to_owned())],
         seed: request.seed()?,
         base64: true,
+        settle: None,
     })
 }
 
@@ -124,16 +135,20 @@ pub(crate) async fn answer(gateway: Gateway, media: Media, body: Bytes) -> Outco
         let (root, manifest) = find_model(engine.models(), &ask.model)?;
         let jobs = ask.jobs(root, &manifest)?;
         let tickets = jobs.iter().map(|job| Ok(Ticket::open(&gateway.desk, &engine, job)?));
-        Ok((tickets.collect::<Outcome<Vec<_>>>()?, root, manifest.name, ask.base64))
+        let recorder = Recorder::of(&gateway, ask.settle)?;
+        Ok((tickets.collect::<Outcome<Vec<_>>>()?, root, manifest.name, ask.base64, recorder))
     });
-    let (tickets, root, name, base64) = started.await?;
+    let (tickets, root, name, base64, recorder) = started.await?;
     let waiting: Vec<_> = tickets.iter().map(|(holder, id)| (Arc::clone(&holder.0), *id)).collect();
     let answers = blocking(move || {
         let mut answers = Vec::with_capacity(waiting.len());
         for (ticket, id) in waiting {
             let answer = ticket.engine.wait(id);
             ticket.answered();
-            answers.push((id, answer?));
+            let answer = answer?;
+            let is_refused = matches!(answer, Answer::Refused(_));
+            let transaction = if is_refused { None } else { recorder.record(id, answer.digest())? };
+            answers.push(Given { id, answer, transaction });
         }
         drop(permit);
         Ok(answers)
@@ -144,14 +159,14 @@ pub(crate) async fn answer(gateway: Gateway, media: Media, body: Bytes) -> Outco
         Media::Embeddings => show_embeddings(&answers, root, &name, base64)?,
         Media::Images => show_image(&answers, root)?,
     };
-    let ids: Vec<String> = answers.iter().map(|(id, _)| id.to_string()).collect();
+    let ids: Vec<String> = answers.iter().map(|given| given.id.to_string()).collect();
     let mut response = Json(body).into_response();
     response.headers_mut().insert(JOB_HEADER, header(&ids.join(", ")));
     Ok(response)
 }
 
-fn noema(id: JobId, answer: &Answer, root: Hash) -> Value {
-    json!({ "job": id.to_string(), "digest": answer.digest().to_string(), "model": root.to_string() })
+fn noema(given: &Given, root: Hash) -> Value {
+    said(given.id, given.answer.digest(), root, given.transaction)
 }
 
 fn other(answer: &Answer) -> Fault {
@@ -161,11 +176,11 @@ fn other(answer: &Answer) -> Fault {
     }
 }
 
-fn show_embeddings(answers: &[(JobId, Answer)], root: Hash, name: &str, base64: bool) -> Outcome<Value> {
+fn show_embeddings(answers: &[Given], root: Hash, name: &str, base64: bool) -> Outcome<Value> {
     let mut data = Vec::with_capacity(answers.len());
     let mut tokens = 0u64;
-    for (index, (id, answer)) in answers.iter().enumerate() {
-        let Answer::Embedded { values, prompt_tokens } = answer else { return Err(other(answer)) };
+    for (index, given) in answers.iter().enumerate() {
+        let Answer::Embedded { values, prompt_tokens } = &given.answer else { return Err(other(&given.answer)) };
         tokens += u64::from(*prompt_tokens);
         // The quotient of two small whole numbers, rounded once: the same everywhere.
         let values: Vec<f32> = values.iter().map(|value| f32::from(*value) / 127.0).collect();
@@ -175,7 +190,7 @@ fn show_embeddings(answers: &[(JobId, Answer)], root: Hash, name: &str, base64: 
             json!(values)
         };
         data.push(json!({
-            "object": "embedding", "index": index, "embedding": embedding, "noema": noema(*id, answer, root)
+            "object": "embedding", "index": index, "embedding": embedding, "noema": noema(given, root)
         }));
     }
     let noema = data.first().map(|first| first["noema"].clone());
@@ -183,10 +198,10 @@ fn show_embeddings(answers: &[(JobId, Answer)], root: Hash, name: &str, base64: 
     Ok(json!({ "object": "list", "data": data, "model": name, "usage": usage, "noema": noema }))
 }
 
-fn show_image(answers: &[(JobId, Answer)], root: Hash) -> Outcome<Value> {
-    let Some((id, answer)) = answers.first() else { return Err(Fault::internal("no image was asked for")) };
-    let Answer::Drawn { png, .. } = answer else { return Err(other(answer)) };
+fn show_image(answers: &[Given], root: Hash) -> Outcome<Value> {
+    let Some(given) = answers.first() else { return Err(Fault::internal("no image was asked for")) };
+    let Answer::Drawn { png, .. } = &given.answer else { return Err(other(&given.answer)) };
     let created = crate::clock::unix_now().0 / 1_000;
     let data = json!([{ "b64_json": BASE64.encode(png) }]);
-    Ok(json!({ "created": created, "data": data, "output_format": "png", "noema": noema(*id, answer, root) }))
+    Ok(json!({ "created": created, "data": data, "output_format": "png", "noema": noema(given, root) }))
 }

@@ -20,6 +20,7 @@ mod sse;
 mod template;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use noema_inference_api::{Engine, ModelManifest};
+use noema_inference_api::{Engine, JobId, ModelManifest};
 use noema_types::Hash;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -40,14 +41,27 @@ use desk::Desk;
 use error::{Fault, Outcome, Vendor};
 use media::Media;
 use serve::Style;
+pub use template::{Turn, chat_prompt};
 
 /// Says which engine answers now.
 pub(crate) type EngineSource = Arc<dyn Fn() -> Arc<dyn Engine> + Send + Sync>;
+
+/// Records the digest of a job's answer on chain; the hash of the transaction, or why there is none.
+pub(crate) type Record = Arc<dyn Fn(JobId, Hash) -> Result<Hash, String> + Send + Sync>;
+
+/// How answers are recorded on chain.
+#[derive(Clone)]
+pub(crate) struct Settling {
+    pub(crate) record: Record,
+    /// Requests that do not say are recorded too.
+    pub(crate) all: bool,
+}
 
 /// What every handler gets.
 #[derive(Clone)]
 pub(crate) struct Gateway {
     engine: EngineSource,
+    settling: Option<Settling>,
     desk: Arc<Desk>,
     permits: Arc<Semaphore>,
 }
@@ -59,8 +73,8 @@ impl fmt::Debug for Gateway {
 }
 
 /// Routes of the gateway, to be put under `/v1`.
-pub(crate) fn router<S: Clone + Send + Sync + 'static>(engine: EngineSource) -> Router<S> {
-    routes(Gateway { engine, desk: Arc::default(), permits: Arc::new(Semaphore::new(limits::REQUESTS_MAX)) })
+pub(crate) fn router<S: Clone + Send + Sync + 'static>(engine: EngineSource, settling: Option<Settling>) -> Router<S> {
+    routes(Gateway { engine, settling, desk: Arc::default(), permits: Arc::new(Semaphore::new(limits::REQUESTS_MAX)) })
 }
 
 fn routes<S: Clone + Send + Sync + 'static>(gateway: Gateway) -> Router<S> {

@@ -3,13 +3,14 @@
 use noema_inference_api::{Generated, Stop};
 use serde_json::{Map, Value, json};
 
-use super::ask::{Ask, Extension, Prompt, content, grammar, no_tools, sampling};
+use super::ask::{Ask, Extension, Prompt, content, grammar, sampling};
 use super::error::{Fault, Outcome};
 use super::fields::{Fields, is_empty};
 use super::limits::MESSAGES_MAX;
 use super::serve::Head;
 use super::sse;
 use super::template::Turn;
+use super::tools::{self, Call, Tools};
 
 fn is_zero(value: &Value) -> bool {
     value.as_f64() == Some(0.0)
@@ -20,15 +21,20 @@ fn is_one(value: &Value) -> bool {
 }
 
 /// What chats and completions share.
-fn common(request: Fields<'_>, prompt: Prompt, max_tokens: Option<u32>) -> Outcome<Ask> {
-    let date = Extension::of(request)?.date;
+fn common(request: Fields<'_>, prompt: Prompt, max_tokens: Option<u32>, tools: Tools) -> Outcome<Ask> {
+    let extension = Extension::of(request)?;
     request.only("n", is_one, "only one answer per request is supported")?;
     for name in ["frequency_penalty", "presence_penalty"] {
         request.only(name, is_zero, "only 0 is supported; hint: repetition_penalty is")?;
     }
     request.only("logit_bias", is_empty, "is not supported")?;
     let mut options = sampling(request, "stop")?;
-    options.grammar = grammar(request)?;
+    options.grammar = match (grammar(request)?, tools.grammar) {
+        (Some(_), Some(_)) => {
+            return Err(Fault::field("response_format", "a call of a tool has the format of its arguments"));
+        }
+        (format, arguments) => format.or(arguments),
+    };
     let stream_usage = match request.object("stream_options")? {
         Some(options) => options.flag("include_usage")?,
         None => false,
@@ -39,16 +45,17 @@ fn common(request: Fields<'_>, prompt: Prompt, max_tokens: Option<u32>) -> Outco
         max_tokens,
         seed: request.seed()?,
         options,
-        date,
         stream: request.flag("stream")?,
         stream_usage,
+        call: tools.call,
+        extension,
     })
 }
 
 /// Reads a request for a chat.
 pub(crate) fn chat(request: &Value) -> Outcome<Ask> {
     let request = Fields::of(request)?;
-    no_tools(request)?;
+    let mut tools = tools::openai(request)?;
     request.only("logprobs", |value| value == &Value::Bool(false), "log-probabilities are not supported")?;
     request.only("top_logprobs", is_zero, "log-probabilities are not supported")?;
     request.only("audio", |_| false, "is not supported")?;
@@ -56,12 +63,15 @@ pub(crate) fn chat(request: &Value) -> Outcome<Ask> {
     request.only("modalities", only_text, "only text is supported")?;
     let messages = Fields::required("messages", request.list("messages")?)?;
     let turns = turns(messages)?;
-    let extra = request.object("chat_template_kwargs")?.map_or_else(Map::new, |fields| fields.0.clone());
+    let mut extra = request.object("chat_template_kwargs")?.map_or_else(Map::new, |fields| fields.0.clone());
+    if let Some(listed) = tools.listed.take() {
+        extra.insert("tools".to_owned(), listed);
+    }
     let max_tokens = match request.count("max_completion_tokens")? {
         Some(count) => Some(count),
         None => request.count("max_tokens")?,
     };
-    common(request, Prompt::Chat { turns, prefill: String::new(), extra }, max_tokens)
+    common(request, Prompt::Chat { turns, prefill: String::new(), extra }, max_tokens, tools)
 }
 
 fn turns(messages: &[Value]) -> Outcome<Vec<Turn>> {
@@ -75,7 +85,8 @@ fn turns(messages: &[Value]) -> Outcome<Vec<Turn>> {
             Some("user") => "user",
             Some("assistant") => "assistant",
             Some(role @ ("tool" | "function")) => {
-                return Err(Fault::unsupported(&name, format!("messages of role `{role}` are not supported")));
+                let hint = "hint: put what the tool said into a message of the user";
+                return Err(Fault::unsupported(&name, format!("messages of role `{role}` are not supported; {hint}")));
             }
             _ => return Err(Fault::field(&name, "role must be system, developer, user or assistant")),
         };
@@ -100,14 +111,32 @@ pub(crate) fn completion(request: &Value) -> Outcome<Ask> {
         _ => return Err(Fault::field("prompt", "must be a string")),
     };
     let max_tokens = request.count("max_tokens")?;
-    common(request, Prompt::Text(text.clone()), max_tokens)
+    common(request, Prompt::Text(text.clone()), max_tokens, Tools::default())
 }
 
-fn finish_reason(stop: Stop) -> &'static str {
+/// A call that the request names ends like a text, as the vendor has it.
+fn finish_reason(stop: Stop, call: Option<&Call>) -> &'static str {
     match stop {
-        Stop::EndToken | Stop::StopString => "stop",
         Stop::Length => "length",
+        Stop::EndToken | Stop::StopString => match call {
+            Some(call) if !call.is_named => "tool_calls",
+            _ => "stop",
+        },
     }
+}
+
+/// The call with some of its arguments; the first piece says what is called.
+fn calls(head: &Head, call: Option<&Call>, arguments: &str, indexed: bool) -> Value {
+    let mut entry = json!({ "function": { "arguments": arguments } });
+    if let Some(call) = call {
+        entry["id"] = head.id("call").into();
+        entry["type"] = "function".into();
+        entry["function"]["name"] = call.name.clone().into();
+    }
+    if indexed {
+        entry["index"] = 0.into();
+    }
+    json!([entry])
 }
 
 fn usage(generated: &Generated) -> Value {
@@ -146,7 +175,13 @@ impl Kind {
 
     fn chunk(self, head: &Head, text: Option<&str>, finish_reason: Option<&str>) -> Map<String, Value> {
         let choice = match (self, text) {
-            (Self::Chat, Some(text)) => json!({ "index": 0, "delta": { "content": text }, "logprobs": null }),
+            (Self::Chat, Some(text)) => {
+                let delta = match &head.call {
+                    None => json!({ "content": text }),
+                    Some(_) => json!({ "tool_calls": calls(head, None, text, true) }),
+                };
+                json!({ "index": 0, "delta": delta, "logprobs": null })
+            }
             (Self::Chat, None) => json!({ "index": 0, "delta": {}, "logprobs": null }),
             (Self::Completion, text) => json!({ "index": 0, "text": text.unwrap_or(""), "logprobs": null }),
         };
@@ -158,14 +193,17 @@ impl Kind {
     /// The whole answer.
     pub(crate) fn whole(self, head: &Head, generated: &Generated, noema: Value) -> Value {
         let mut choice = match self {
-            Self::Chat => json!({
-                "index": 0,
-                "message": { "role": "assistant", "content": generated.text, "refusal": null },
-                "logprobs": null,
-            }),
+            Self::Chat => {
+                let mut message = json!({ "role": "assistant", "content": generated.text, "refusal": null });
+                if head.call.is_some() {
+                    message["content"] = Value::Null;
+                    message["tool_calls"] = calls(head, head.call.as_ref(), &generated.text, false);
+                }
+                json!({ "index": 0, "message": message, "logprobs": null })
+            }
             Self::Completion => json!({ "index": 0, "text": generated.text, "logprobs": null }),
         };
-        choice["finish_reason"] = finish_reason(generated.stop).into();
+        choice["finish_reason"] = finish_reason(generated.stop, head.call.as_ref()).into();
         let mut envelope = self.envelope(head, true, &json!([choice]));
         envelope.insert("usage".to_owned(), usage(generated));
         envelope.insert("noema".to_owned(), noema);
@@ -177,7 +215,13 @@ impl Kind {
         if self == Self::Completion {
             return String::new();
         }
-        let delta = json!({ "role": "assistant", "content": "", "refusal": null });
+        let delta = match &head.call {
+            None => json!({ "role": "assistant", "content": "", "refusal": null }),
+            Some(call) => {
+                let calls = calls(head, Some(call), "", true);
+                json!({ "role": "assistant", "content": null, "refusal": null, "tool_calls": calls })
+            }
+        };
         let choice = json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": null }]);
         sse::data(&Value::Object(self.envelope(head, false, &choice)))
     }
@@ -189,7 +233,7 @@ impl Kind {
 
     /// What a stream ends with.
     pub(crate) fn end(self, head: &Head, generated: &Generated, noema: Value) -> String {
-        let mut last = self.chunk(head, None, Some(finish_reason(generated.stop)));
+        let mut last = self.chunk(head, None, Some(finish_reason(generated.stop, head.call.as_ref())));
         last.insert("noema".to_owned(), noema);
         let mut out = sse::data(&Value::Object(last));
         if head.stream_usage {

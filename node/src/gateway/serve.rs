@@ -23,7 +23,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::ask::{Ask, find_model};
 use super::desk::{Holder, Ticket};
 use super::error::{Fault, Outcome, Vendor};
-use super::{Gateway, anthropic, blocking, openai};
+use super::tools::Call;
+use super::{Gateway, Record, anthropic, blocking, openai};
 
 /// The header that names the job.
 pub(crate) const JOB_HEADER: HeaderName = HeaderName::from_static("x-noema-job");
@@ -73,7 +74,7 @@ impl Style {
     fn piece(self, head: &Head, text: &str) -> String {
         match self {
             Self::OpenAi(kind) => kind.piece(head, text),
-            Self::Anthropic => anthropic::piece(text),
+            Self::Anthropic => anthropic::piece(head, text),
         }
     }
 
@@ -103,6 +104,8 @@ pub(crate) struct Head {
     pub(crate) created: u64,
     pub(crate) stop: Vec<String>,
     pub(crate) stream_usage: bool,
+    /// The function that the answer calls.
+    pub(crate) call: Option<Call>,
 }
 
 impl Head {
@@ -122,12 +125,23 @@ impl Head {
 struct Done {
     generated: Generated,
     digest: Hash,
+    /// What records it on chain.
+    transaction: Option<Hash>,
 }
 
 impl Done {
     fn noema(&self, head: &Head) -> Value {
-        json!({ "job": head.job.to_string(), "digest": self.digest.to_string(), "model": head.root.to_string() })
+        said(head.job, self.digest, head.root, self.transaction)
     }
+}
+
+/// The `noema` field of an answer.
+pub(crate) fn said(job: JobId, digest: Hash, model: Hash, transaction: Option<Hash>) -> Value {
+    let mut said = json!({ "job": job.to_string(), "digest": digest.to_string(), "model": model.to_string() });
+    if let Some(transaction) = transaction {
+        said["transaction"] = transaction.to_string().into();
+    }
+    said
 }
 
 #[derive(Debug)]
@@ -143,7 +157,13 @@ pub(crate) async fn answer(gateway: Gateway, style: Style, body: Bytes) -> Outco
         let ask = style.decode(&body)?;
         let engine = (gateway.engine)();
         let (root, manifest) = find_model(engine.models(), &ask.model)?;
-        let job = ask.job(root, &manifest)?;
+        let mut job = ask.job(root, &manifest, engine.special_texts(root).as_deref())?;
+        let recorder = Recorder::of(&gateway, ask.extension.settle)?;
+        if ask.extension.max_units.is_some() {
+            // A token covers at least one byte, and one may come before them all.
+            let counted = engine.prompt_tokens(&job).unwrap_or(u32::try_from(job.prompt.len() + 1).unwrap_or(u32::MAX));
+            job.options.max_new_tokens = ask.within_units(job.options.max_new_tokens, &manifest, counted)?;
+        }
         let (holder, id) = Ticket::open(&gateway.desk, &engine, &job)?;
         let head = Head {
             job: id,
@@ -153,13 +173,16 @@ pub(crate) async fn answer(gateway: Gateway, style: Style, body: Bytes) -> Outco
             created: crate::clock::unix_now().0 / 1_000,
             stop: job.options.stop.clone(),
             stream_usage: ask.stream_usage,
+            call: ask.call,
         };
-        Ok((holder, head, job, ask.stream, ask.max_tokens.is_none()))
+        let wishes = Wishes { stream: ask.stream, shorten: ask.max_tokens.is_none(), recorder };
+        Ok((holder, head, job, wishes))
     });
-    let (holder, mut head, job, stream, shorten) = started.await?;
+    let (holder, mut head, job, wishes) = started.await?;
+    let stream = wishes.stream;
     let (sender, mut events) = unbounded_channel();
     let ticket = Arc::clone(&holder.0);
-    tokio::task::spawn_blocking(move || attend(&ticket, job, &Wishes { stream, shorten }, &sender, permit));
+    tokio::task::spawn_blocking(move || attend(&ticket, job, &wishes, &sender, permit));
     let first = events.recv().await.unwrap_or_else(|| Event::Done(head.job, Err(panicked())));
     let (Event::Piece(id, _) | Event::Done(id, _)) = &first;
     head.job = *id;
@@ -186,6 +209,32 @@ struct Wishes {
     stream: bool,
     /// The request named no number of tokens: fewer will do if the context has no room for the default.
     shorten: bool,
+    /// Records the answer on chain.
+    recorder: Recorder,
+}
+
+/// What records answers of one request on chain, if they are to be recorded.
+#[derive(Clone)]
+pub(crate) struct Recorder(Option<Record>);
+
+impl Recorder {
+    /// What a request wants, or what the node does with requests that do not say.
+    pub(crate) fn of(gateway: &Gateway, wanted: Option<bool>) -> Outcome<Self> {
+        match (&gateway.settling, wanted) {
+            (None, Some(true)) => {
+                let why = "this node records no answers on chain; hint: its operator names an account's key as settle_key";
+                Err(Fault::unsupported("noema.settle", why))
+            }
+            (Some(settling), wanted) if wanted.unwrap_or(settling.all) => Ok(Self(Some(Arc::clone(&settling.record)))),
+            _ => Ok(Self(None)),
+        }
+    }
+
+    /// Records an answer; the hash of the transaction, which is submitted but not waited for.
+    pub(crate) fn record(&self, job: JobId, digest: Hash) -> Outcome<Option<Hash>> {
+        let Some(record) = &self.0 else { return Ok(None) };
+        record(job, digest).map(Some).map_err(|error| Fault::unrecorded(&error))
+    }
 }
 
 /// Waits for a job and hands on what comes of it. The permit is held as long as this thread is.
@@ -209,7 +258,7 @@ fn attend(
     // An answer that cannot be had any more is not to be cancelled either.
     ticket.answered();
     // The receiver is gone when the client is.
-    let _ = sender.send(Event::Done(id, finished(result)));
+    let _ = sender.send(Event::Done(id, finished(result, id, &wishes.recorder)));
     drop(permit);
 }
 
@@ -220,11 +269,13 @@ fn wait(ticket: &Ticket, id: JobId, stream: bool, sender: &UnboundedSender<Event
     ticket.engine.watch(id, &mut |piece| piece.is_empty() || sender.send(Event::Piece(id, piece.to_owned())).is_ok())
 }
 
-fn finished(result: Result<Answer, EngineError>) -> Outcome<Done> {
+fn finished(result: Result<Answer, EngineError>, id: JobId, recorder: &Recorder) -> Outcome<Done> {
     let answer = result?;
     let digest = answer.digest();
     match answer {
-        Answer::Generated(generated) => Ok(Done { generated, digest }),
+        Answer::Generated(generated) => {
+            Ok(Done { generated, digest, transaction: recorder.record(id, digest)? })
+        }
         Answer::Refused(error) => Err(error.into()),
         _ => Err(Fault::internal("the engine answered another kind of job")),
     }

@@ -80,9 +80,16 @@ pub(crate) struct InferArgs {
     /// Name, root or canonical file; the only imported model when absent.
     #[arg(long)]
     pub(crate) model: Option<String>,
-    /// The prompt.
-    #[arg(long, allow_hyphen_values = true)]
-    pub(crate) prompt: String,
+    /// The prompt. Names of special tokens in it are these tokens, except in a chat.
+    #[arg(long, allow_hyphen_values = true, required_unless_present = "chat")]
+    pub(crate) prompt: Option<String>,
+    /// Make the prompt by the model's chat template: `--prompt` is what the user says; without it, lines of stdin are
+    /// messages, the user's first, then the assistant's and the user's in turn.
+    #[arg(long, conflicts_with_all = ["choice", "score", "embed"])]
+    pub(crate) chat: bool,
+    /// What the system says first, in a chat.
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["choice", "score", "embed"])]
+    pub(crate) system: Option<String>,
     #[command(flatten)]
     pub(crate) asked: AskedArgs,
     /// New tokens, at most.

@@ -42,6 +42,10 @@ pub(crate) struct LocalnetArgs {
     /// Threads for inference, of each node; all cores when absent.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// Record every answer of the validators' gateways on chain, paid for by their accounts; else those of requests that
+    /// ask for it (docs/gateway.md).
+    #[arg(long)]
+    pub(crate) settle: bool,
     /// Write keys, genesis and configuration, and start nothing: run the nodes with `noema node run`.
     #[arg(long)]
     pub(crate) prepare: bool,
@@ -97,6 +101,9 @@ pub(crate) struct NodeRunArgs {
     /// Threads for inference instead of the configured number.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// Record every answer of the gateway on chain, by the account of `settle_key` (docs/gateway.md).
+    #[arg(long)]
+    pub(crate) settle: bool,
     /// Stop when stdin ends: with whoever holds its other end.
     #[arg(long)]
     pub(crate) stop_with_stdin: bool,

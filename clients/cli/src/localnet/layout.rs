@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use noema_node::{
-    ConsensusTuning, FullNodeConfig, GenesisSpec, InferenceConfig, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE,
+    ConsensusTuning, FullNodeConfig, GatewayConfig, GenesisSpec, InferenceConfig, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE,
     LOCALNET_INFERENCE_UNITS, NodeConfig, StakingParameters, ValidatorNodeConfig, init_validator,
 };
 use noema_sdk::address_of;
@@ -167,7 +167,8 @@ impl Network {
             make_private_folder(&self.dir.join(member.folder()))?;
             let inference =
                 InferenceConfig { kernel: args.kernel.clone(), threads: args.threads, ..InferenceConfig::default() };
-            let config = config(&self.settings, member, inference, &upstream);
+            let mut config = config(&self.settings, member, inference, &upstream);
+            config.gateway.settle_all = args.settle && member.is_validator;
             replace(&self.config_path(member), &config.to_toml())?;
         }
         Ok(())
@@ -255,6 +256,11 @@ fn config(settings: &Settings, member: &Member, inference: InferenceConfig, upst
         faucet_address: has_faucet.then(|| loopback(settings.port + FAUCET_OFFSET)),
         models: settings.models.clone(),
         inference,
+        // A full node has no account of its own here.
+        gateway: GatewayConfig {
+            settle_key: member.is_validator.then(|| ACCOUNT_KEY.into()),
+            ..GatewayConfig::default()
+        },
         full_node: validator.is_none().then(|| FullNodeConfig { upstream: upstream.to_vec() }),
         validator,
         consensus: ConsensusTuning::default(),

@@ -23,6 +23,14 @@ models = []
 # Threads; all cores when absent.
 # threads = 8
 
+# OpenAI's and Anthropic's protocols on the REST port (docs/gateway.md).
+[gateway]
+# File of an account's key: it pays for transactions that record answers on chain, for requests that ask for it. Without
+# one, no answer is recorded.
+# settle_key = "gateway.key"
+# Record every answer.
+# settle_all = true
+
 # A validator.
 [validator]
 # Account of the stake pool.

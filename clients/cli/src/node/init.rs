@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use noema_node::{ConsensusTuning, FullNodeConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, init_validator};
+use noema_node::{ConsensusTuning, FullNodeConfig, GatewayConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, init_validator};
 use serde_json::json;
 
 use super::{CONFIG_FILE, DATA_DIR, GENESIS_FILE, explain};
@@ -41,6 +41,7 @@ pub(crate) fn run(output: Output, args: &NodeInitArgs) -> CliResult {
         faucet_address: None,
         models: models?,
         inference: InferenceConfig::default(),
+        gateway: GatewayConfig::default(),
         validator,
         full_node,
         consensus: ConsensusTuning::default(),

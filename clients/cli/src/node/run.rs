@@ -26,6 +26,7 @@ pub(crate) fn run(output: Output, args: &NodeRunArgs) -> CliResult {
     if args.threads.is_some() {
         config.inference.threads = args.threads;
     }
+    config.gateway.settle_all |= args.settle;
     serve(output, &config, args.stop_with_stdin, |node| {
         output.result(|| lines(&config, node), || json_of(&config, node));
     })
