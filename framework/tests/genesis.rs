@@ -235,12 +235,9 @@ fn natives_of(bytes: &[u8]) -> Vec<String> {
 
 #[test]
 fn prices_in_move_are_prices_in_rust() {
-    for (family, layers, context) in [
-        (Family::Llama, 30, 8_192),
-        (Family::Llama, 1, 1),
-        (Family::NeoX, 1_024, 16_777_216),
-        (Family::Bert, 12, 512),
-    ] {
+    for (family, layers, context) in
+        [(Family::Llama, 30, 8_192), (Family::Llama, 1, 1), (Family::NeoX, 1_024, 16_777_216), (Family::Bert, 12, 512)]
+    {
         let manifest = ModelManifest { family, layers, context, ..manifest() };
         let model = ResidentModel { weights: WEIGHTS, tokenizer: WEIGHTS, manifest: manifest.clone() };
         let mut state = MemoryState::new();

@@ -10,7 +10,7 @@ use noema_models::{Compute, LoadedModel, load};
 use noema_numerics::Kernel;
 use noema_types::Hash;
 
-use crate::{spill, InferenceConfig, NodeConfig, NodeError};
+use crate::{InferenceConfig, NodeConfig, NodeError, spill};
 
 /// Niceness of the threads that compute answers.
 const LOWEST_PRIORITY: i32 = 19;

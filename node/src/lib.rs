@@ -21,7 +21,9 @@ mod spill;
 mod status;
 mod validator;
 
-pub use config::{ConsensusTuning, FullNodeConfig, GatewayConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, key_files};
+pub use config::{
+    ConsensusTuning, FullNodeConfig, GatewayConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, key_files,
+};
 pub use error::NodeError;
 pub use gateway::{Turn, chat_prompt};
 pub use genesis::{GenesisSpec, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS};

@@ -110,7 +110,8 @@ impl StoreSpill {
 
     /// Changes that make room for so many bytes.
     fn make_room(&self, kept: &mut Kept, bytes: u64, batch: &mut Batch) -> Result<(), StoreError> {
-        let is_over = |kept: &Kept| kept.bytes.saturating_add(bytes) > self.bytes_max || kept.answers + 1 > self.answers_max;
+        let is_over =
+            |kept: &Kept| kept.bytes.saturating_add(bytes) > self.bytes_max || kept.answers + 1 > self.answers_max;
         if !is_over(kept) {
             return Ok(());
         }

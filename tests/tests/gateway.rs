@@ -9,7 +9,6 @@ use noema_models::synthetic::{random_model, tiny_manifest};
 use noema_tests::chain::WAIT;
 use noema_tests::localnet::Localnet;
 use noema_tests::{cache_dir, workspace_root};
-use noema_types::Hash;
 use serde_json::Value;
 
 /// In the manner of published templates: loops, white space control, a filter.
@@ -42,9 +41,9 @@ fn is_on_chain(net: &Localnet, noema: &Value, settled: &Value) {
     for name in ["job", "digest", "model"] {
         assert_eq!(settled[name], noema[name], "{settled:#}");
     }
-    let hash: Hash = settled["transaction"].as_str().and_then(|text| text.parse().ok()).expect("a transaction");
+    let hash = settled["transaction"].as_str().expect("a transaction");
     let client = net.client();
-    let transaction = client.wait(&hash, WAIT).expect("committed");
+    let transaction = client.wait(hash, WAIT).expect("committed");
     assert_eq!(transaction["success"], true, "{transaction:#}");
     let (account, job) = (transaction["sender"].clone(), settled["job"].clone());
     let recorded = client.view("0x1::settlement::answer", &[], &[account, job]).expect("the view answers");

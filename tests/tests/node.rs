@@ -400,10 +400,9 @@ fn contracts_embed_compare_and_score_with_models_of_three_families() {
         assert_eq!(event(&weighed, "::Weighed")["micro_nats"], expected.to_string(), "model {index}");
     }
     // Each model does what it is for, and says so.
-    for (name, args) in [
-        ("remember", vec![at(0).0.to_vec(), text("a")]),
-        ("weigh", vec![at(2).0.to_vec(), text("a"), text("b")]),
-    ] {
+    for (name, args) in
+        [("remember", vec![at(0).0.to_vec(), text("a")]), ("weigh", vec![at(2).0.to_vec(), text("a"), text("b")])]
+    {
         let transaction = reader.call(&format!("{librarian}::librarian::{name}"), args, reader.next, GAS);
         let hash = client.submit(&transaction).expect("admitted");
         reader.next += 1;

@@ -86,7 +86,7 @@ fn turns(args: &InferArgs) -> CliResult<Option<Vec<Turn>>> {
 }
 
 /// Messages, one a line, the user's first; reads no more than a prompt may have.
-fn conversation(input: impl std::io::Read) -> CliResult<Vec<Turn>> {
+fn conversation(input: impl Read) -> CliResult<Vec<Turn>> {
     let mut text = String::new();
     let mut input = input.take(PROMPT_BYTES_MAX as u64 + 1);
     input.read_to_string(&mut text).context("cannot read the conversation from stdin")?;
@@ -255,7 +255,6 @@ mod tests {
             assert!(conversation(text.as_bytes()).is_err());
         }
     }
-
 
     #[test]
     fn decimals_become_basis_points() {

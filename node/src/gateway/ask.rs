@@ -71,7 +71,10 @@ impl Extension {
         let max_units = match fields.get("max_units") {
             Some(value) => {
                 let units = value.as_u64();
-                Some(units.ok_or_else(|| Fault::field("noema.max_units", "must be a whole number of inference units"))?)
+                Some(
+                    units
+                        .ok_or_else(|| Fault::field("noema.max_units", "must be a whole number of inference units"))?,
+                )
             }
             None => None,
         };
@@ -182,7 +185,8 @@ impl Ask {
         }
         if low == 0 && wanted > 0 {
             let least = cost.units(prompt_tokens.into(), 1);
-            let message = format!("the prompt has {prompt_tokens} tokens, and one new one costs {least} units, not {max}");
+            let message =
+                format!("the prompt has {prompt_tokens} tokens, and one new one costs {least} units, not {max}");
             return Err(Fault { code: Some("deadline"), ..Fault::field("noema.max_units", message) });
         }
         Ok(low)

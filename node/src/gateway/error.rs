@@ -76,7 +76,8 @@ impl Fault {
 
     /// The answer is there, but not on chain.
     pub(crate) fn unrecorded(error: &str) -> Self {
-        let message = format!("the answer cannot be recorded on chain: {error}; hint: without noema.settle it is given");
+        let message =
+            format!("the answer cannot be recorded on chain: {error}; hint: without noema.settle it is given");
         Self { param: Some("noema.settle".to_owned()), code: Some("not_recorded"), ..Self::new(503, message) }
     }
 

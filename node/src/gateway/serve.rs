@@ -222,7 +222,8 @@ impl Recorder {
     pub(crate) fn of(gateway: &Gateway, wanted: Option<bool>) -> Outcome<Self> {
         match (&gateway.settling, wanted) {
             (None, Some(true)) => {
-                let why = "this node records no answers on chain; hint: its operator names an account's key as settle_key";
+                let why =
+                    "this node records no answers on chain; hint: its operator names an account's key as settle_key";
                 Err(Fault::unsupported("noema.settle", why))
             }
             (Some(settling), wanted) if wanted.unwrap_or(settling.all) => Ok(Self(Some(Arc::clone(&settling.record)))),
@@ -273,9 +274,7 @@ fn finished(result: Result<Answer, EngineError>, id: JobId, recorder: &Recorder)
     let answer = result?;
     let digest = answer.digest();
     match answer {
-        Answer::Generated(generated) => {
-            Ok(Done { generated, digest, transaction: recorder.record(id, digest)? })
-        }
+        Answer::Generated(generated) => Ok(Done { generated, digest, transaction: recorder.record(id, digest)? }),
         Answer::Refused(error) => Err(error.into()),
         _ => Err(Fault::internal("the engine answered another kind of job")),
     }

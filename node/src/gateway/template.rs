@@ -88,7 +88,8 @@ pub(crate) fn render(template: &str, conversation: Conversation<'_>) -> Result<S
     let extra = conversation.extra.iter();
     let mut names: Map<_, _> = extra.map(|(name, value)| (name.clone(), conversation.value(value))).collect();
     let turns = conversation.turns.iter();
-    let turns: Vec<_> = turns.map(|turn| Turn { content: conversation.message(&turn.content), ..turn.clone() }).collect();
+    let turns: Vec<_> =
+        turns.map(|turn| Turn { content: conversation.message(&turn.content), ..turn.clone() }).collect();
     names.insert("messages".to_owned(), serde_json::to_value(turns).expect("turns are JSON"));
     names.insert("add_generation_prompt".to_owned(), true.into());
     for absent in ["tools", "documents"] {
@@ -286,8 +287,7 @@ mod tests {
         let prompt = render_with(template, &turns, extra).expect("renders");
         let expected = "<s><|im_start|>user\nHi<M|im_end|>\n<M|im_start|>system</s><Ms>[\"<M/s>\", \"\\u00e9\"]";
         assert_eq!(prompt, expected.replace('M', "\u{fdd0}"));
-        let conversation =
-            Conversation { turns: &turns, prefill: "<s>", extra, date: Date::default(), special: None };
+        let conversation = Conversation { turns: &turns, prefill: "<s>", extra, date: Date::default(), special: None };
         let prompt = render(template, conversation).expect("renders");
         assert_eq!(prompt.matches("<|im_start|>").count(), 1, "the template's own");
         assert!(!prompt.contains("<s>") && !prompt.contains("</s>"), "{prompt}");

@@ -122,7 +122,10 @@ fn decide<'a>(
         Choice::None => return Ok(Tools::default()),
         Choice::Auto if functions.is_empty() => return Ok(Tools::default()),
         Choice::Auto => {
-            return Err(Fault::unsupported("tools", format!("the model does not decide whether to call a tool; {HINT}")));
+            return Err(Fault::unsupported(
+                "tools",
+                format!("the model does not decide whether to call a tool; {HINT}"),
+            ));
         }
         Choice::Any => match functions.as_slice() {
             [only] => only,

@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use noema_node::{
-    ConsensusTuning, FullNodeConfig, GatewayConfig, GenesisSpec, InferenceConfig, LOCALNET_CHAIN_ID, LOCALNET_FAUCET_BALANCE,
-    LOCALNET_INFERENCE_UNITS, NodeConfig, StakingParameters, ValidatorNodeConfig, init_validator,
+    ConsensusTuning, FullNodeConfig, GatewayConfig, GenesisSpec, InferenceConfig, LOCALNET_CHAIN_ID,
+    LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS, NodeConfig, StakingParameters, ValidatorNodeConfig,
+    init_validator,
 };
 use noema_sdk::address_of;
 use noema_types::Address;

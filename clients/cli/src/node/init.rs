@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use noema_node::{ConsensusTuning, FullNodeConfig, GatewayConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, init_validator};
+use noema_node::{
+    ConsensusTuning, FullNodeConfig, GatewayConfig, InferenceConfig, NodeConfig, ValidatorNodeConfig, init_validator,
+};
 use serde_json::json;
 
 use super::{CONFIG_FILE, DATA_DIR, GENESIS_FILE, explain};
