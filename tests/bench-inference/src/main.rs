@@ -9,6 +9,7 @@ use std::error::Error;
 use std::ffi::CString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 use llama_cpp_2::context::params::LlamaContextParams;
@@ -17,7 +18,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
-use noema_models::{Compute, LoadedModel, Step, Want, load};
+use noema_models::{Compute, LoadedModel, Model, Step, Want, load};
 use noema_numerics::Kernel;
 
 const PROMPT_TOKENS: u32 = 512;
@@ -99,18 +100,23 @@ fn requantise(from: &Path, to: &Path) -> Result<()> {
     Ok(std::fs::rename(part, to)?)
 }
 
+fn causal(loaded: &LoadedModel) -> Result<&Arc<dyn Model>> {
+    loaded.causal().ok_or_else(|| "this model does not continue texts".into())
+}
+
 /// Any tokens will do: speed does not depend on them.
 fn prompt(vocab: u32) -> Vec<u32> {
     (0..PROMPT_TOKENS).map(|i| (i * 97 + 20) % vocab).collect()
 }
 
 fn run_ours(loaded: &LoadedModel, compute: &Compute) -> Result<Speed> {
-    let mut cache = loaded.model.new_cache();
+    let model = causal(loaded)?;
+    let mut cache = model.new_cache();
     let prompt = prompt(loaded.manifest.vocab);
     let mut next = 0;
     let mut step = |tokens: &[u32]| -> Result<u32> {
         let mut steps = [Step { tokens, cache: &mut cache, want: Want::Last }];
-        let logits = loaded.model.forward(compute, &mut steps).pop().ok_or("no result")??;
+        let logits = model.forward(compute, &mut steps).pop().ok_or("no result")??;
         Ok(compute.arithmetic().argmax(logits.last().ok_or("no logits")?)? as u32)
     };
     let start = Instant::now();
@@ -127,13 +133,14 @@ fn run_ours(loaded: &LoadedModel, compute: &Compute) -> Result<Speed> {
 
 /// Tokens per second of many sequences together, each with a short past.
 fn run_many(loaded: &LoadedModel, compute: &Compute) -> Result<f64> {
-    let mut caches: Vec<_> = (0..SEQUENCES).map(|_| loaded.model.new_cache()).collect();
+    let model = causal(loaded)?;
+    let mut caches: Vec<_> = (0..SEQUENCES).map(|_| model.new_cache()).collect();
     let start = Instant::now();
     for position in 0..STEPS as u32 {
         let tokens: Vec<[u32; 1]> = (0..SEQUENCES as u32).map(|i| [i * 31 + position]).collect();
         let mut steps: Vec<_> =
             caches.iter_mut().zip(&tokens).map(|(cache, tokens)| Step { tokens, cache, want: Want::Last }).collect();
-        for result in loaded.model.forward(compute, &mut steps) {
+        for result in model.forward(compute, &mut steps) {
             result?;
         }
     }
