@@ -1,4 +1,4 @@
-//! Measures tokens per second of each kernel: `cargo run --example speed -- FILE.gguf|FILE.noema [threads]`.
+//! Measures tokens per second of each kernel: `cargo run --example speed -- FILE.gguf|FILE.noema [threads [kernel]]`.
 //! Tokens per second of processor time tell what one core does, however busy the machine is (Linux only).
 #![allow(clippy::print_stdout, reason = "the result of a measurement")]
 
@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let path = PathBuf::from(arguments.next().ok_or("name a model file")?);
     let threads = arguments.next().map_or(Ok(2), |threads| threads.parse())?;
+    let kernels = arguments.next().map_or(Ok(Kernel::available()), |name| name.parse().map(|kernel| vec![kernel]))?;
     let path = if path.extension().is_some_and(|extension| extension == "gguf") {
         let target = std::env::temp_dir().join("noema-speed.noema");
         let start = Instant::now();
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("loaded and checked in {:.2?}", start.elapsed());
     let model = loaded.causal().ok_or("this model does not continue texts")?;
     let prompt = loaded.tokenizer.encode_prompt("The capital of France is", Special::Parse)?;
-    for kernel in Kernel::available() {
+    for kernel in kernels {
         let compute = Compute::with_threads(kernel, threads)?;
         let text: Vec<u32> = (0..PROMPT_TOKENS as u32).map(|i| (i * 97 + 20) % loaded.manifest.vocab).collect();
         let mut cache = model.new_cache();
