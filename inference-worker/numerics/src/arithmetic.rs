@@ -5,7 +5,7 @@ use crate::limits::{BLOCK, PRODUCT_INPUTS_MAX};
 use crate::neon;
 #[cfg(target_arch = "x86_64")]
 use crate::x86;
-use crate::{Kernel, NumericsError, assert_float_mode, scalar};
+use crate::{Columns, Kernel, NumericsError, Rows, assert_float_mode, scalar};
 
 /// The arithmetic, on a kernel this machine has.
 ///
@@ -15,17 +15,6 @@ pub struct Arithmetic {
     kernel: Kernel,
     /// Whether the processor has the AVX-512 dot-product instructions.
     vnni: bool,
-}
-
-/// Rows of a quantised weight matrix: `scales.len()` rows of `inputs` weights each.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// Weights, row after row.
-    pub weights: &'a [i8],
-    /// One scale per row.
-    pub scales: &'a [f32],
-    /// Weights per row.
-    pub inputs: usize,
 }
 
 /// Keys and values of one head at [`BLOCK`] consecutive positions.
@@ -99,12 +88,18 @@ impl Arithmetic {
 
     /// Multiplies rows with quantised tokens: `out[token * rows + row]`.
     ///
-    /// `q` holds one vector of `rows.inputs` values per element of `q_scales`.
+    /// `q` holds one vector of as many values as a row has weights per element of `q_scales`.
     pub fn product(&self, rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut [f32]) {
+        if !out.is_empty() {
+            self.product_into(rows, q, q_scales, &mut Columns::new(out, rows.scales.len()));
+        }
+    }
+
+    /// [`Arithmetic::product`] into some columns of a table: a line per token, a column per row.
+    pub fn product_into(&self, rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut Columns<'_>) {
         assert!(rows.inputs <= PRODUCT_INPUTS_MAX, "a product of {} inputs is not defined", rows.inputs);
-        assert_eq!(rows.weights.len(), rows.scales.len() * rows.inputs, "rows are whole");
         assert_eq!(q.len(), q_scales.len() * rows.inputs, "tokens are whole");
-        assert_eq!(out.len(), rows.scales.len() * q_scales.len(), "one result per row and token");
+        assert!(out.columns() == rows.scales.len() && out.lines() == q_scales.len(), "one result per row and token");
         match self.kernel {
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => {
@@ -123,7 +118,7 @@ impl Arithmetic {
                 #[allow(unsafe_code, reason = "functions compiled for a processor feature")]
                 // SAFETY: `Arithmetic::new` has checked that the processor has AVX2 and FMA.
                 unsafe {
-                    x86::avx2::product(rows, q, q_scales, out);
+                    x86::tiled::product(rows, q, q_scales, out);
                 }
             }
             #[cfg(target_arch = "aarch64")]

@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::image::{self, Group, Levels};
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Rows, Sampling, rope, weights};
+use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Sampling, Tiles, rope, weights};
 
 /// One operation and the digest of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,14 +147,14 @@ fn product(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) ->
         let q: Vec<i16> = (0..inputs * tokens).map(|_| (source.below(65_535) as i32 - 32_767) as i16).collect();
         let q_scales = source.values(tokens);
         let mut out = vec![0.0; count * tokens];
-        arithmetic.product(Rows { weights: &weights, scales: &scales, inputs }, &q, &q_scales, &mut out);
+        arithmetic.product(Tiles::of(&weights, inputs).slice(0, &scales), &q, &q_scales, &mut out);
         digest.floats(&out);
     }
     // Everything at its limit: the largest sum there is.
     let inputs = 65_793;
     let (weights, q) = (vec![-127; inputs], vec![32_767; inputs]);
     let mut out = [0.0];
-    arithmetic.product(Rows { weights: &weights, scales: &[1.0], inputs }, &q, &[1.0], &mut out);
+    arithmetic.product(Tiles::of(&weights, inputs).slice(0, &[1.0]), &q, &[1.0], &mut out);
     digest.floats(&out);
     Ok(())
 }

@@ -18,11 +18,13 @@ mod golden;
 pub mod image;
 mod kernel;
 pub mod limits;
+mod memory;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 pub mod rope;
 mod sampling;
 mod scalar;
+mod tiles;
 pub mod weights;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -30,9 +32,11 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-pub use arithmetic::{Arithmetic, KvBlock, Rows};
+pub use arithmetic::{Arithmetic, KvBlock};
 pub use error::NumericsError;
 pub use float_mode::assert_float_mode;
 pub use golden::{Check, Report, self_test};
 pub use kernel::Kernel;
+pub use memory::{Arena, Buffer};
 pub use sampling::{Candidate, Draws, Sampling, micro_nats};
+pub use tiles::{Columns, Rows, TILE_ROWS, Tiles};

@@ -5,7 +5,7 @@
 //! nothing here may depend on how the compiler schedules it, since it neither contracts nor reassociates.
 
 use crate::limits::{ACTIVATION_MAX, BLOCK, LANES};
-use crate::{NumericsError, Rows};
+use crate::{Columns, NumericsError, Rows};
 
 /// Scales of vectors smaller than this are 0.
 pub(crate) const TINY: f32 = f32::from_bits(0x0da2_4260); // 1e-30
@@ -127,19 +127,16 @@ pub(crate) fn quantise(x: &[f32], q: &mut [i16]) -> Result<f32, NumericsError> {
     Ok(scale)
 }
 
-/// The exact sum of products. Partial sums of 256 products fit an i32: 256 * 127 * 32,767 < 2^31.
-fn dot(weights: &[i8], q: &[i16]) -> i64 {
-    let part = |(w, q): (&[i8], &[i16])| w.iter().zip(q).map(|(&w, &q)| i32::from(w) * i32::from(q)).sum::<i32>();
-    weights.chunks(256).zip(q.chunks(256)).map(|pair| i64::from(part(pair))).sum()
+/// The exact sum of products.
+fn dot(weights: impl Iterator<Item = i8>, q: &[i16]) -> i64 {
+    weights.zip(q).map(|(w, &q)| i64::from(i32::from(w) * i32::from(q))).sum()
 }
 
-pub(crate) fn product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut [f32]) {
-    let (count, inputs) = (rows.scales.len(), rows.inputs);
+pub(crate) fn product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut Columns<'_>) {
     for (row, &scale) in rows.scales.iter().enumerate() {
-        let weights = &rows.weights[row * inputs..][..inputs];
         for (token, &q_scale) in q_scales.iter().enumerate() {
-            let exact = dot(weights, &q[token * inputs..][..inputs]);
-            out[token * count + row] = (exact as f32 * q_scale) * scale;
+            let exact = dot(rows.row(row), &q[token * rows.inputs..][..rows.inputs]);
+            out.line(token)[row] = (exact as f32 * q_scale) * scale;
         }
     }
 }

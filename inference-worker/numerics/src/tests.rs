@@ -4,7 +4,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::*;
 
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Kernel, KvBlock, NumericsError, Rows, Sampling, self_test};
+use crate::{Arithmetic, Kernel, KvBlock, NumericsError, Sampling, Tiles, self_test};
 
 /// Runs `operation` on every kernel and compares with the first, the scalar one.
 fn truth<T: PartialEq + std::fmt::Debug>(operation: impl Fn(&Arithmetic) -> T) -> T {
@@ -74,7 +74,7 @@ proptest! {
     ) {
         let out = truth(|arithmetic| {
             let mut out = vec![0.0; rows * tokens];
-            arithmetic.product(Rows { weights: &w, scales: &scales, inputs }, &q, &q_scales, &mut out);
+            arithmetic.product(Tiles::of(&w, inputs).slice(0, &scales), &q, &q_scales, &mut out);
             bits(&out)
         });
         // The definition once more, in the widest integers.
@@ -164,7 +164,7 @@ fn long_products_agree_at_every_limit() {
             let (w, q) = (vec![weight; 2 * inputs], vec![activation; inputs]);
             let out = truth(|arithmetic| {
                 let mut out = [0.0; 2];
-                arithmetic.product(Rows { weights: &w, scales: &[1.0, 0.5], inputs }, &q, &[1.0], &mut out);
+                arithmetic.product(Tiles::of(&w, inputs).slice(0, &[1.0, 0.5]), &q, &[1.0], &mut out);
                 bits(&out)
             });
             let exact = inputs as i64 * i64::from(weight) * i64::from(activation);
@@ -180,8 +180,8 @@ fn products_of_many_tokens_agree_at_every_limit() {
             let (w, q) = (vec![weight; rows * inputs], vec![activation; inputs * tokens]);
             let out = truth(|arithmetic| {
                 let mut out = vec![0.0; rows * tokens];
-                let rows = Rows { weights: &w, scales: &vec![1.0; rows], inputs };
-                arithmetic.product(rows, &q, &vec![1.0; tokens], &mut out);
+                let tiles = Tiles::of(&w, inputs);
+                arithmetic.product(tiles.slice(0, &vec![1.0; rows]), &q, &vec![1.0; tokens], &mut out);
                 bits(&out)
             });
             let exact = inputs as i64 * i64::from(weight) * i64::from(activation);

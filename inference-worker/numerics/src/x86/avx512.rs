@@ -1,93 +1,128 @@
 //! AVX-512 products, with and without VNNI; everything else is shared with AVX2.
 //!
-//! `vpdpwssd` adds pairs of 16-bit products to i32 lanes without saturation: the same bound as `vpmaddwd`.
+//! One vector holds a pair of inputs of a whole tile, widened as it is read. `vpdpwssd` adds pairs of 16-bit products to
+//! i32 lanes without saturation: the same bound as `vpmaddwd`, 256 pair sums.
 
 use std::arch::x86_64::*;
 
-use super::avx2::{RowGroup, add_quads, tail};
-use crate::Rows;
+use crate::tiles::{Columns, PAIR, Rows, TILE_ROWS};
 
-/// Inputs one instruction takes.
-const STEP: usize = 32;
-/// Inputs summed in i32 lanes before they are widened: 256 steps.
-const SEGMENT: usize = 256 * STEP;
-const ROWS: usize = 4;
-/// Tokens that share one pass over the weights; their activations stay in the second-level cache.
-const TOKENS: usize = 32;
+/// Tokens that are multiplied together: as many registers of sums.
+const TOKENS: usize = 12;
+/// Pairs of inputs summed in i32 lanes.
+const SEGMENT: usize = 256;
+/// Activations that stay in the second-level cache while rows pass by.
+const CACHED: usize = 256 << 10;
 
-/// Writes the product for one way to multiply and accumulate.
-macro_rules! product_with {
-    ($features:literal, $product:ident, $dots:ident, $multiply_add:expr) => {
-        #[target_feature(enable = $features)]
-        pub(crate) fn $product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut [f32]) {
-            let (count, inputs) = (rows.scales.len(), rows.inputs);
-            for tile in (0..q_scales.len()).step_by(TOKENS) {
-                let tile_end = q_scales.len().min(tile + TOKENS);
-                for row in (0..count).step_by(ROWS) {
-                    let group = RowGroup::new(rows, row);
-                    let mut token = tile;
-                    while token + 4 <= tile_end {
-                        let sums = $dots::<4>(&group.weights, &q[token * inputs..][..4 * inputs]);
-                        for (i, sum) in sums.into_iter().enumerate() {
-                            group.store(sum, q_scales[token + i], &mut out[(token + i) * count + row..]);
-                        }
-                        token += 4;
-                    }
-                    for token in token..tile_end {
-                        let [sum] = $dots::<1>(&group.weights, &q[token * inputs..][..inputs]);
-                        group.store(sum, q_scales[token], &mut out[token * count + row..]);
-                    }
-                }
-            }
-        }
-
-        /// Exact dot products of four rows with `T` tokens, as four i64 each.
-        #[target_feature(enable = $features)]
-        #[inline]
-        fn $dots<const T: usize>(weights: &[&[i8]; ROWS], q: &[i16]) -> [__m256i; T] {
-            let inputs = q.len() / T;
-            let whole = inputs / STEP * STEP;
-            let mut total = [_mm256_setzero_si256(); T];
-            for (token, total) in total.iter_mut().enumerate() {
-                *total = tail(weights, &q[token * inputs..][..inputs], whole);
-            }
-            for start in (0..whole).step_by(SEGMENT) {
-                let mut sums = [[_mm512_setzero_si512(); ROWS]; T];
-                for at in (start..whole.min(start + SEGMENT)).step_by(STEP) {
-                    for row in 0..ROWS {
-                        // SAFETY: `at + 32 <= whole`, and every row holds `inputs >= whole` weights.
-                        let bytes = unsafe { _mm256_loadu_si256(weights[row].as_ptr().add(at).cast()) };
-                        let weights = _mm512_cvtepi8_epi16(bytes);
-                        for (token, sums) in sums.iter_mut().enumerate() {
-                            // SAFETY: token `token` of `T` starts at `token * inputs`, and `at + 32 <= inputs`.
-                            let q = unsafe { _mm512_loadu_si512(q.as_ptr().add(token * inputs + at).cast()) };
-                            sums[row] = $multiply_add(sums[row], weights, q);
-                        }
-                    }
-                }
-                for (total, [a, b, c, d]) in total.iter_mut().zip(sums) {
-                    let sum = add_quads(quarters(a), quarters(b), quarters(c), quarters(d));
-                    *total = _mm256_add_epi64(*total, sum);
-                }
-            }
-            total
+/// Calls a function with a number of tokens known to the compiler.
+macro_rules! with_tokens {
+    ($count:expr, $function:ident($($argument:expr),*)) => {
+        match $count {
+            1 => $function::<1>($($argument),*),
+            2 => $function::<2>($($argument),*),
+            3 => $function::<3>($($argument),*),
+            4 => $function::<4>($($argument),*),
+            5..8 => $function::<4>($($argument),*),
+            8..12 => $function::<8>($($argument),*),
+            _ => $function::<TOKENS>($($argument),*),
         }
     };
 }
 
-product_with!("avx512f,avx512bw,avx512vl,avx2,fma", product, dots, |sum, weights, q| {
+/// Writes the product for one way to multiply and accumulate.
+macro_rules! product_with {
+    ($features:literal, $product:ident, $multiply:ident, $sums:ident, $multiply_add:expr) => {
+        #[target_feature(enable = $features)]
+        pub(crate) fn $product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut Columns<'_>) {
+            let inputs = rows.inputs;
+            let together = (CACHED / inputs.max(1)).max(4 * TOKENS).next_multiple_of(TOKENS);
+            for from in (0..q_scales.len()).step_by(together) {
+                let to = q_scales.len().min(from + together);
+                for (i, (weights, scales)) in rows.tiles().enumerate() {
+                    let mut token = from;
+                    while token < to {
+                        let (q, q_scales) = (&q[token * inputs..to * inputs], &q_scales[token..to]);
+                        let row = i * TILE_ROWS;
+                        token += with_tokens!(to - token, $multiply(weights, scales, q, q_scales, inputs, row, token, out));
+                    }
+                }
+            }
+        }
+
+        /// The product of a tile with the first `T` tokens of `q`, which are lines `line..` of `out`; returns `T`.
+        #[target_feature(enable = $features)]
+        #[inline]
+        #[allow(clippy::too_many_arguments, reason = "one step of the loop above")]
+        fn $multiply<const T: usize>(
+            weights: &[i8],
+            scales: &[f32],
+            q: &[i16],
+            q_scales: &[f32],
+            inputs: usize,
+            row: usize,
+            line: usize,
+            out: &mut Columns<'_>,
+        ) -> usize {
+            let pairs = inputs.div_ceil(2);
+            let mut totals = [[_mm512_setzero_pd(); 2]; T];
+            for start in (0..pairs).step_by(SEGMENT) {
+                let sums = $sums::<T>(weights, q, inputs, start, pairs.min(start + SEGMENT));
+                for (total, sum) in totals.iter_mut().zip(sums) {
+                    total[0] = _mm512_add_pd(total[0], _mm512_cvtepi32_pd(_mm512_castsi512_si256(sum)));
+                    total[1] = _mm512_add_pd(total[1], _mm512_cvtepi32_pd(_mm512_extracti64x4_epi64::<1>(sum)));
+                }
+            }
+            let valid = scales.len();
+            for (token, [low, high]) in totals.into_iter().enumerate() {
+                let mut values = [0.0f32; TILE_ROWS];
+                let q_scale = _mm256_set1_ps(q_scales[token]);
+                for (i, sums) in [low, high].into_iter().enumerate() {
+                    // SAFETY: `values` holds sixteen.
+                    unsafe {
+                        let at = values.as_mut_ptr().add(i * TILE_ROWS / 2);
+                        _mm256_storeu_ps(at, _mm256_mul_ps(_mm512_cvtpd_ps(sums), q_scale));
+                    }
+                }
+                let target = &mut out.line(line + token)[row..row + valid];
+                for ((target, value), scale) in target.iter_mut().zip(values).zip(scales) {
+                    *target = value * scale;
+                }
+            }
+            T
+        }
+
+        /// Sums of the pairs `start..end`, at most [`SEGMENT`], of `T` tokens.
+        #[target_feature(enable = $features)]
+        #[inline]
+        fn $sums<const T: usize>(weights: &[i8], q: &[i16], inputs: usize, start: usize, end: usize) -> [__m512i; T] {
+            assert!(q.len() >= T * inputs && end <= inputs.div_ceil(2) && end * PAIR <= weights.len(), "all is there");
+            let mut sums = [_mm512_setzero_si512(); T];
+            let tokens: [*const i16; T] = std::hint::black_box(std::array::from_fn(|token| q[token * inputs..].as_ptr()));
+            let whole = end.min(inputs / 2);
+            for pair in start..end {
+                // SAFETY: the pair's 32 weights are there; `pair < whole` is in every token, and the one after it has
+                // one input, which is read alone.
+                unsafe {
+                    let bytes = _mm256_loadu_si256(weights.as_ptr().add(pair * PAIR).cast());
+                    let weights = _mm512_cvtepi8_epi16(bytes);
+                    for (token, sum) in tokens.iter().zip(&mut sums) {
+                        let both = if pair < whole {
+                            token.cast::<i32>().add(pair).read_unaligned()
+                        } else {
+                            i32::from(token.add(2 * pair).read()) & 0xffff
+                        };
+                        *sum = $multiply_add(*sum, weights, _mm512_set1_epi32(both));
+                    }
+                }
+            }
+            sums
+        }
+    };
+}
+
+product_with!("avx512f,avx512bw,avx512vl,avx2,fma", product, multiply, sums, |sum, weights, q| {
     _mm512_add_epi32(sum, _mm512_madd_epi16(weights, q))
 });
-product_with!("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma", product_vnni, dots_vnni, |sum, weights, q| {
+product_with!("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma", product_vnni, multiply_vnni, sums_vnni, |sum, weights, q| {
     _mm512_dpwssd_epi32(sum, weights, q)
 });
-
-/// Widens sixteen i32 lanes to i64 and adds them down to four.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-#[inline]
-fn quarters(sum: __m512i) -> __m256i {
-    let low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(sum));
-    let high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64::<1>(sum));
-    let eight = _mm512_add_epi64(low, high);
-    _mm256_add_epi64(_mm512_castsi512_si256(eight), _mm512_extracti64x4_epi64::<1>(eight))
-}

@@ -3,4 +3,4 @@
 
 pub(crate) mod avx2;
 pub(crate) mod avx512;
-mod tiled;
+pub(crate) mod tiled;
