@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
-use noema_numerics::KvBlock;
+use noema_numerics::{AttentionScratch, KvBlock};
 use noema_numerics::limits::BLOCK;
 
 use crate::blocks::{Attention, Batch, FeedForward, Linear, Norm, PARALLEL_WORK_MIN};
@@ -131,7 +131,7 @@ impl Bert {
         let mut sum = vec![0.0; tokens.len() * hidden];
         for (i, (&token, row)) in tokens.iter().zip(sum.chunks_exact_mut(hidden)).enumerate() {
             let (token, position) = (token as usize, i - starts[batch.owners[i]]);
-            arithmetic.embed(&self.embed.weights[token * hidden..][..hidden], self.embed.scales[token], row);
+            self.embed.embed(arithmetic, token, row);
             arithmetic.add(row, &self.positions[position * hidden..][..hidden]);
         }
         let mut x = Vec::new();
@@ -168,7 +168,7 @@ impl Bert {
             let owner = owners[i / heads];
             let blocks = parts[owner][i % heads].blocks(head_dim);
             let len = starts[owner + 1] - starts[owner];
-            compute.arithmetic().attend(&q[i * head_dim..][..head_dim], &blocks, len, &mut Vec::new(), out)
+            compute.arithmetic().attend(&q[i * head_dim..][..head_dim], &blocks, len, &mut AttentionScratch::default(), out)
         });
         batch.note(results);
         out

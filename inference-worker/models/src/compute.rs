@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use noema_numerics::{Arithmetic, Kernel, Rows, assert_float_mode};
+use noema_numerics::{Arithmetic, Columns, Kernel, Rows, TILE_ROWS, Tiles, assert_float_mode};
 use rayon::prelude::*;
 
 use crate::ModelError;
@@ -14,8 +14,8 @@ pub struct Compute {
     pool: Option<Arc<rayon::ThreadPool>>,
 }
 
-/// Rows of a block of work come in multiples of this: fewer are not worth another thread, and kernels take 16 at once.
-const BLOCK_ROWS_MIN: usize = 16;
+/// Rows of a block of work come in multiples of this.
+const BLOCK_ROWS_MIN: usize = TILE_ROWS;
 /// Blocks per thread, so that uneven threads even out.
 const BLOCKS_PER_THREAD: usize = 4;
 
@@ -29,9 +29,8 @@ pub(crate) struct Quantised {
 /// A quantised matrix.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    pub(crate) weights: Vec<i8>,
+    pub(crate) tiles: Tiles,
     pub(crate) scales: Vec<f32>,
-    pub(crate) inputs: usize,
 }
 
 impl Matrix {
@@ -39,19 +38,12 @@ impl Matrix {
         self.scales.len()
     }
 
-    fn slice(&self, start: usize, count: usize) -> Rows<'_> {
-        Rows {
-            weights: &self.weights[start * self.inputs..(start + count) * self.inputs],
-            scales: &self.scales[start..start + count],
-            inputs: self.inputs,
-        }
+    /// A row as f32, for tables that are looked up.
+    pub(crate) fn embed(&self, arithmetic: &Arithmetic, row: usize, out: &mut [f32]) {
+        let mut weights = vec![0; self.tiles.inputs()];
+        self.tiles.copy_row(row, &mut weights);
+        arithmetic.embed(&weights, self.scales[row], out);
     }
-}
-
-/// Some rows of one matrix and where their results go.
-struct Block<'a> {
-    rows: Rows<'a>,
-    out: &'a mut [f32],
 }
 
 impl Compute {
@@ -128,50 +120,27 @@ impl Compute {
         let total: usize = matrices.iter().map(|matrix| matrix.rows()).sum();
         let blocks = if self.threads() > 1 { self.threads() * BLOCKS_PER_THREAD } else { 1 };
         let block_rows = total.div_ceil(blocks).max(BLOCK_ROWS_MIN).next_multiple_of(BLOCK_ROWS_MIN);
-        // With one token a block's results are already in place; with more they are gathered afterwards.
-        let mut gathered = vec![0.0; if tokens == 1 { 0 } else { total * tokens }];
-        let mut rest = gathered.as_mut_slice();
         let mut work = Vec::new();
         for (matrix, out) in matrices.iter().zip(outs.iter_mut()) {
-            out.clear();
+            // What a buffer held is written over, all of it.
             out.resize(matrix.rows() * tokens, 0.0);
-            let mut target = match tokens {
-                1 => out.as_mut_slice(),
-                _ => rest.split_off_mut(..out.len()).expect("room for every result"),
-            };
+            if out.is_empty() {
+                continue;
+            }
+            let mut columns = Columns::new(out, matrix.rows());
             for start in (0..matrix.rows()).step_by(block_rows) {
                 let count = block_rows.min(matrix.rows() - start);
-                let out = target.split_off_mut(..count * tokens).expect("room for every block");
-                work.push(Block { rows: matrix.slice(start, count), out });
+                let rows = matrix.tiles.slice(start, &matrix.scales[start..start + count]);
+                work.push((rows, columns.split_off(count)));
             }
         }
-        let product = |block: Block<'_>| {
-            self.arithmetic.product(block.rows, &input.values, &input.scales, block.out);
+        let product = |(rows, mut out): (Rows<'_>, Columns<'_>)| {
+            self.arithmetic.product_into(rows, &input.values, &input.scales, &mut out);
         };
         if self.threads() > 1 && work.len() > 1 {
             work.into_par_iter().with_max_len(1).for_each(product);
         } else {
             work.into_iter().for_each(product);
         }
-        if tokens > 1 {
-            let mut from = 0;
-            for (matrix, out) in matrices.iter().zip(outs.iter_mut()) {
-                let blocks = &gathered[from..from + matrix.rows() * tokens];
-                self.gather(blocks, matrix.rows(), block_rows, out);
-                from += blocks.len();
-            }
-        }
-    }
-
-    /// Turns blocks of `tokens x block_rows` into `tokens x rows`.
-    fn gather(&self, blocks: &[f32], rows: usize, block_rows: usize, out: &mut [f32]) {
-        let tokens = out.len() / rows;
-        self.map_chunks(true, out, rows, |token, out| {
-            for (i, out) in out.chunks_mut(block_rows).enumerate() {
-                let count = out.len();
-                let block = &blocks[i * block_rows * tokens..][..count * tokens];
-                out.copy_from_slice(&block[token * count..][..count]);
-            }
-        });
     }
 }

@@ -6,13 +6,17 @@
 use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
-use noema_numerics::{KvBlock, NumericsError};
+use noema_numerics::{AttentionScratch, KvBlock, Lines, NumericsError};
 
 use crate::compute::{Matrix, Quantised};
 use crate::{CacheShape, Compute, KvCache, Logits, Model, ModelError, Step, Want};
 
 /// Multiply-adds of an attention or vector step above which threads share it.
 const PARALLEL_WORK_MIN: usize = 1 << 15;
+/// Rows of one sequence that share a pass over keys and values.
+const LINES_MAX: usize = 16;
+/// Chunks of rows per thread in attention: later rows of a prompt take longer than earlier ones.
+const ATTENTION_CHUNKS_PER_THREAD: usize = 8;
 
 /// Weights of one layer.
 #[derive(Debug)]
@@ -133,9 +137,7 @@ impl Llama {
         let hidden = self.manifest.hidden as usize;
         let mut scratch = Scratch { x: vec![0.0; rows.len() * hidden], ..Scratch::default() };
         for (row, x) in rows.iter().zip(scratch.x.chunks_exact_mut(hidden)) {
-            let token = row.token as usize;
-            let weights = &self.embed.weights[token * hidden..][..hidden];
-            compute.arithmetic().embed(weights, self.embed.scales[token], x);
+            self.embed.embed(compute.arithmetic(), row.token as usize, x);
         }
         for (index, layer) in self.layers.iter().enumerate() {
             self.attention(compute, steps, rows, index, layer, &mut scratch, faults);
@@ -227,24 +229,45 @@ impl Llama {
         out.resize(q.len(), 0.0);
         let reads: usize = rows.iter().map(|row| row.position + 1).sum();
         let big = reads * q.len() / rows.len() >= PARALLEL_WORK_MIN;
-        // Heads that share keys and values are computed together; rows are cut further only if there are too few of
-        // them for the threads.
-        let group = heads / kv_heads;
-        let groups_at_once = if rows.len() >= 2 * compute.threads() { kv_heads } else { 1 };
-        let parts = kv_heads / groups_at_once;
-        let results = compute.map_chunks(big, out, groups_at_once * group * head_dim, |i, out| {
-            let (row, first) = (rows[i / parts], i % parts * groups_at_once);
-            let mut scores = Vec::new();
-            let queries = &q[i * out.len()..][..out.len()];
-            let pairs = queries.chunks_exact(group * head_dim).zip(out.chunks_exact_mut(group * head_dim));
-            for (head, (queries, out)) in (first..).zip(pairs) {
-                let blocks = &blocks[row.step][head];
-                compute.arithmetic().attend_group(queries, head_dim, blocks, row.position + 1, &mut scores, out)?;
+        // Heads that share keys and values are computed together, and so are rows of one sequence; heads are spread
+        // over threads only if there are too few rows.
+        let (group, threads) = (heads / kv_heads * head_dim, compute.threads());
+        let width = heads * head_dim;
+        let few = rows.len() < 2 * threads;
+        let lines = if few { 1 } else { rows.len().div_ceil(ATTENTION_CHUNKS_PER_THREAD * threads).min(LINES_MAX) };
+        let chunk = if few { group } else { lines * width };
+        let found = compute.map_chunks(big, out, chunk, |i, out| {
+            let mut scratch = AttentionScratch::default();
+            let mut found = Vec::new();
+            if few {
+                let (row, head) = (rows[i / kv_heads], i % kv_heads);
+                let (blocks, queries) = (&blocks[row.step][head], &q[i * group..][..group]);
+                let result =
+                    compute.arithmetic().attend_group(queries, head_dim, blocks, row.position + 1, &mut scratch, out);
+                found.extend(result.err().map(|fault| (row.step, fault)));
+                return found;
             }
-            Ok(())
+            let mut rest = &rows[i * lines..][..out.len() / width];
+            let mut queries = &q[i * chunk..][..out.len()];
+            let mut out = out;
+            while let Some(&first) = rest.first() {
+                let count = rest.iter().take_while(|row| row.step == first.step).count();
+                let (now, later) = out.split_at_mut(count * width);
+                for head in 0..kv_heads {
+                    let lines = Lines { count, width, from: head * group, columns: group };
+                    let (queries, blocks) = (&queries[..count * width], &blocks[first.step][head]);
+                    let len = first.position + 1;
+                    let attended =
+                        compute.arithmetic().attend_lines(queries, lines, head_dim, blocks, len, &mut scratch, now);
+                    found.extend(attended.err().map(|fault| (first.step, fault)));
+                }
+                (rest, queries, out) = (&rest[count..], &queries[count * width..], later);
+            }
+            found
         });
-        let owners = (0..results.len()).map(|i| rows[i / parts]);
-        note(faults, &owners.collect::<Vec<_>>(), results);
+        for (step, fault) in found.into_iter().flatten() {
+            faults[step].get_or_insert(fault);
+        }
     }
 
     fn feed_forward(&self, compute: &Compute, rows: &[Row], layer: &Layer, scratch: &mut Scratch, faults: &mut Faults) {

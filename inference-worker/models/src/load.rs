@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
+use noema_numerics::{Arena, Tiles};
 use noema_types::Hash;
 
 use crate::bert::{self, Bert};
@@ -75,7 +76,11 @@ pub fn load_bytes(bytes: &[u8], expected: Option<Hash>) -> Result<LoadedModel, M
 fn read(input: &mut dyn Read, length: u64, expected: Option<Hash>) -> Result<LoadedModel, ModelError> {
     let mut reader = Reader { input, hasher: blake3::Hasher::new(), at: 0, left: length };
     let (header, extension) = read_header(&mut reader)?;
-    let mut sections = Sections { start: reader.at, reader, directory: header.directory.iter() };
+    // The file is known to be as long as its directory says, so this is no more than a little above its length.
+    let matrices = header.directory.iter().filter(|section| section.kind == SectionKind::W8);
+    let bytes = matrices.map(|w8| Arena::rounded(Tiles::bytes_of(w8.rows as usize, w8.columns as usize))).sum();
+    let arena = Arena::with_capacity(bytes);
+    let mut sections = Sections { start: reader.at, reader, directory: header.directory.iter(), arena };
     let result = read_sections(&mut sections, &header, &extension);
     // Damage inside a section shows in the root; say that rather than what the damage looks like.
     let root = sections.reader.finish();
@@ -232,6 +237,8 @@ struct Sections<'a, 'b> {
     reader: Reader<'a>,
     start: u64,
     directory: std::slice::Iter<'b, Section>,
+    /// Holds the weights of all matrices.
+    arena: Arena,
 }
 
 impl Sections<'_, '_> {
@@ -273,13 +280,14 @@ impl Sections<'_, '_> {
     fn matrix(&mut self) -> Result<Matrix, ModelError> {
         let section = self.next(SectionKind::W8)?;
         let (name, rows, inputs) = (section.name.clone(), section.rows, section.columns as usize);
-        let weights = self.reader.weights(&name, u64::from(rows) * inputs as u64)?;
+        let mut tiles = Tiles::zeros(&mut self.arena, rows as usize, inputs);
+        self.reader.weights(&name, u64::from(rows) * inputs as u64, &mut tiles)?;
         self.reader.pad()?;
         let scales = self.reader.floats(&name, rows.into())?;
         if let Some(scale) = scales.iter().find(|scale| scale.is_sign_negative()) {
             return Err(ModelError::Malformed(format!("`{name}` has the scale {scale}")));
         }
-        Ok(Matrix { weights, scales, inputs })
+        Ok(Matrix { tiles, scales })
     }
 }
 
@@ -348,19 +356,19 @@ impl Reader<'_> {
         Ok(values)
     }
 
-    fn weights(&mut self, what: &str, count: u64) -> Result<Vec<i8>, ModelError> {
-        if count > self.left {
-            return Err(ModelError::Truncated { what: what.to_owned(), needs: count, left: self.left });
-        }
-        let (mut values, mut lowest) = (Vec::with_capacity(count as usize), 0);
+    fn weights(&mut self, what: &str, count: u64, tiles: &mut Tiles) -> Result<(), ModelError> {
+        let (mut lowest, mut at, mut signed) = (0, 0, Vec::new());
         self.chunks(what, count, |chunk| {
-            values.extend(chunk.iter().map(|byte| byte.cast_signed()));
-            lowest = chunk.iter().fold(lowest, |lowest, byte| byte.cast_signed().min(lowest));
+            signed.clear();
+            signed.extend(chunk.iter().map(|byte| byte.cast_signed()));
+            lowest = signed.iter().fold(lowest, |lowest, &weight| weight.min(lowest));
+            tiles.put(at, &signed);
+            at += signed.len();
         })?;
         if lowest == i8::MIN {
             return Err(ModelError::Malformed(format!("`{what}` holds the weight -128")));
         }
-        Ok(values)
+        Ok(())
     }
 
     /// Reads whatever is left and returns the root.

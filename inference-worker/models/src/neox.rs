@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
-use noema_numerics::KvBlock;
+use noema_numerics::{AttentionScratch, KvBlock};
 
 use crate::blocks::{Attention, Batch, FeedForward, Linear, Norm, PARALLEL_WORK_MIN};
 use crate::compute::{Matrix, Quantised};
@@ -117,7 +117,7 @@ impl NeoX {
         let mut x = vec![0.0; rows.len() * hidden];
         for (row, x) in rows.iter().zip(x.chunks_exact_mut(hidden)) {
             let token = row.token as usize;
-            arithmetic.embed(&self.embed.weights[token * hidden..][..hidden], self.embed.scales[token], x);
+            self.embed.embed(arithmetic, token, x);
         }
         let mut normed = Vec::new();
         for (index, layer) in self.layers.iter().enumerate() {
@@ -193,7 +193,7 @@ impl NeoX {
             let row = rows[i / heads];
             let query = &q[i * head_dim..][..head_dim];
             let blocks = &blocks[row.step][i % heads];
-            compute.arithmetic().attend(query, blocks, row.position + 1, &mut Vec::new(), out)
+            compute.arithmetic().attend(query, blocks, row.position + 1, &mut AttentionScratch::default(), out)
         });
         batch.note(results);
         let input = batch.quantise(&out, width);

@@ -26,6 +26,27 @@ pub struct KvBlock<'a> {
     pub values: &'a [f32],
 }
 
+/// Some columns of a table of queries, and of the table of results beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines {
+    /// Lines.
+    pub count: usize,
+    /// Values of a line.
+    pub width: usize,
+    /// First column that is meant.
+    pub from: usize,
+    /// Columns that are meant: the heads of one group.
+    pub columns: usize,
+}
+
+/// Buffers of attention, worth keeping from call to call.
+#[derive(Debug, Default)]
+pub struct AttentionScratch {
+    scores: Vec<f32>,
+    queries: Vec<f32>,
+    sums: Vec<f32>,
+}
+
 /// Calls an operation on the chosen kernel. AVX-512 shares the AVX2 form of everything but the products.
 macro_rules! on_kernel {
     ($self:ident, $operation:ident($($argument:expr),*)) => {
@@ -179,7 +200,7 @@ impl Arithmetic {
         on_kernel!(self, rope(head, cos, sin));
     }
 
-    /// Attention of one query head over the first `len` positions of `blocks`; `scores` is scratch.
+    /// Attention of one query head over the first `len` positions of `blocks`.
     ///
     /// # Errors
     /// [`NumericsError::NonFinite`] when a score is.
@@ -188,10 +209,10 @@ impl Arithmetic {
         query: &[f32],
         blocks: &[KvBlock<'_>],
         len: usize,
-        scores: &mut Vec<f32>,
+        scratch: &mut AttentionScratch,
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
-        self.attend_group(query, query.len(), blocks, len, scores, out)
+        self.attend_group(query, query.len(), blocks, len, scratch, out)
     }
 
     /// [`Arithmetic::attend`] of several query heads that share keys and values: `queries` and `out` hold `head_dim`
@@ -205,32 +226,72 @@ impl Arithmetic {
         head_dim: usize,
         blocks: &[KvBlock<'_>],
         len: usize,
-        scores: &mut Vec<f32>,
+        scratch: &mut AttentionScratch,
         out: &mut [f32],
     ) -> Result<(), NumericsError> {
-        assert!(head_dim > 0 && queries.len().is_multiple_of(head_dim), "heads are whole");
-        assert!(
-            out.len() == queries.len() && len > 0 && len.div_ceil(BLOCK) <= blocks.len(),
-            "blocks hold every position"
-        );
-        let blocks = &blocks[..len.div_ceil(BLOCK)];
+        let lines = Lines { count: 1, width: queries.len(), from: 0, columns: queries.len() };
+        self.attend_lines(queries, lines, head_dim, blocks, len, scratch, out)
+    }
+
+    /// [`Arithmetic::attend_group`] of consecutive positions of one sequence, so that keys and values are read once for
+    /// all of them: line `i` sees the first `len + i` positions of `blocks`.
+    ///
+    /// # Errors
+    /// [`NumericsError::NonFinite`] when a score is.
+    #[allow(clippy::too_many_arguments, reason = "two tables and what part of them is meant")]
+    pub fn attend_lines(
+        &self,
+        queries: &[f32],
+        lines: Lines,
+        head_dim: usize,
+        blocks: &[KvBlock<'_>],
+        len: usize,
+        scratch: &mut AttentionScratch,
+        out: &mut [f32],
+    ) -> Result<(), NumericsError> {
+        let Lines { count, width, from, columns } = lines;
+        assert!(head_dim > 0 && columns.is_multiple_of(head_dim) && from + columns <= width, "heads are whole");
+        assert!(count > 0 && queries.len() == count * width && out.len() == queries.len(), "lines are whole");
+        let last = len + count - 1;
+        assert!(len > 0 && last.div_ceil(BLOCK) <= blocks.len(), "blocks hold every position");
+        let blocks = &blocks[..last.div_ceil(BLOCK)];
         let whole =
             |block: &KvBlock<'_>| block.keys.len() == head_dim * BLOCK && block.values.len() == head_dim * BLOCK;
         assert!(blocks.iter().all(whole), "blocks are whole");
-        let stride = blocks.len() * BLOCK;
-        scores.clear();
-        scores.resize(queries.len() / head_dim * stride, 0.0);
+        let (stride, heads) = (blocks.len() * BLOCK, columns / head_dim);
+        let AttentionScratch { scores, queries: packed, sums } = scratch;
+        scores.resize(scores.len().max(count * heads * stride), 0.0);
+        let scores = &mut scores[..count * heads * stride];
+        let line_of = |line: usize| line * width + from..line * width + from + columns;
+        packed.clear();
+        (0..count).for_each(|line| packed.extend_from_slice(&queries[line_of(line)]));
         let scale = attention_scale(head_dim);
-        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
-            on_kernel!(self, scores(queries, head_dim, block.keys, scale, &mut scores[at..], stride));
+        // Lines before `first` do not see a block at all, those from `whole` on see all of it.
+        let first = |at: usize| (at + 1).saturating_sub(len);
+        for (block, at) in blocks.iter().zip((0usize..).step_by(BLOCK)) {
+            let (queries, scores) = (&packed[first(at) * columns..], &mut scores[first(at) * heads * stride + at..]);
+            on_kernel!(self, scores(queries, head_dim, block.keys, scale, scores, stride));
         }
-        for scores in scores.chunks_exact_mut(stride) {
-            self.softmax(&mut scores[..len])?;
+        for (line, scores) in scores.chunks_exact_mut(heads * stride).enumerate() {
+            for scores in scores.chunks_exact_mut(stride) {
+                self.softmax(&mut scores[..len + line])?;
+            }
         }
-        out.fill(0.0);
-        for (block, at) in blocks.iter().zip((0..).step_by(BLOCK)) {
-            let count = BLOCK.min(len - at);
-            on_kernel!(self, add_weighted(&scores[at..], stride, count, block.values, out, head_dim));
+        sums.clear();
+        sums.resize(packed.len(), 0.0);
+        for (block, at) in blocks.iter().zip((0usize..).step_by(BLOCK)) {
+            let whole = (at + BLOCK).saturating_sub(len).min(count);
+            for line in first(at)..whole {
+                let (scores, sums) = (&scores[line * heads * stride + at..], &mut sums[line * columns..][..columns]);
+                on_kernel!(self, add_weighted(scores, stride, len + line - at, block.values, sums, head_dim));
+            }
+            if whole < count {
+                let (scores, sums) = (&scores[whole * heads * stride + at..], &mut sums[whole * columns..]);
+                on_kernel!(self, add_weighted(scores, stride, BLOCK, block.values, sums, head_dim));
+            }
+        }
+        for (line, sums) in sums.chunks_exact(columns).enumerate() {
+            out[line_of(line)].copy_from_slice(sums);
         }
         Ok(())
     }

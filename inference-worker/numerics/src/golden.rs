@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::image::{self, Group, Levels};
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Sampling, Tiles, rope, weights};
+use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Sampling, AttentionScratch, Tiles, rope, weights};
 
 /// One operation and the digest of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -190,7 +190,7 @@ fn attend(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> 
             .collect();
         let blocks: Vec<_> = data.iter().map(|(keys, values)| KvBlock { keys, values }).collect();
         let (query, mut out) = (source.values(head_dim), vec![0.0; head_dim]);
-        arithmetic.attend(&query, &blocks, len, &mut Vec::new(), &mut out)?;
+        arithmetic.attend(&query, &blocks, len, &mut AttentionScratch::default(), &mut out)?;
         digest.floats(&out);
     }
     Ok(())

@@ -4,7 +4,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::*;
 
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Kernel, KvBlock, NumericsError, Sampling, Tiles, self_test};
+use crate::{Arithmetic, Kernel, KvBlock, NumericsError, Sampling, AttentionScratch, Tiles, self_test};
 
 /// Runs `operation` on every kernel and compares with the first, the scalar one.
 fn truth<T: PartialEq + std::fmt::Debug>(operation: impl Fn(&Arithmetic) -> T) -> T {
@@ -152,7 +152,7 @@ proptest! {
         let blocks: Vec<_> = keys.chunks(size).zip(values.chunks(size)).map(|(keys, values)| KvBlock { keys, values }).collect();
         agree(|arithmetic| {
             let mut out = vec![0.0; query.len()];
-            arithmetic.attend(&query, &blocks, len, &mut Vec::new(), &mut out).map(|()| bits(&out))
+            arithmetic.attend(&query, &blocks, len, &mut AttentionScratch::default(), &mut out).map(|()| bits(&out))
         });
     }
 }
@@ -204,12 +204,12 @@ proptest! {
         let blocks: Vec<_> = keys.chunks(size).zip(values.chunks(size)).map(|(keys, values)| KvBlock { keys, values }).collect();
         let together = truth(|arithmetic| {
             let mut out = vec![0.0; queries.len()];
-            arithmetic.attend_group(&queries, head_dim, &blocks, len, &mut Vec::new(), &mut out).map(|()| bits(&out))
+            arithmetic.attend_group(&queries, head_dim, &blocks, len, &mut AttentionScratch::default(), &mut out).map(|()| bits(&out))
         });
         let alone = truth(|arithmetic| {
             let mut out = vec![0.0; queries.len()];
             for (query, out) in queries.chunks(head_dim).zip(out.chunks_mut(head_dim)) {
-                arithmetic.attend(query, &blocks, len, &mut Vec::new(), out)?;
+                arithmetic.attend(query, &blocks, len, &mut AttentionScratch::default(), out)?;
             }
             Ok::<_, NumericsError>(bits(&out))
         });

@@ -32,6 +32,8 @@ as_scalar! {
     surprise(logits: &[f32], index: usize) -> Result<f32, NumericsError>;
 }
 
+/// Queries that share a pass over keys or values: with two vectors each, twelve registers of sums.
+const GROUP: usize = 6;
 /// Values of one vector.
 const WIDTH: usize = 8;
 
@@ -67,12 +69,15 @@ pub(crate) fn argmax(x: &[f32]) -> Result<usize, NumericsError> {
 /// Scores of queries that share a block of keys. Query `g` is row `g` of `queries`; its scores start at `g * stride`.
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn scores(queries: &[f32], head_dim: usize, keys: &[f32], scale: f32, out: &mut [f32], stride: usize) {
-    for (group, queries) in queries.chunks(3 * head_dim).enumerate() {
-        let out = &mut out[3 * group * stride..];
+    for (group, queries) in queries.chunks(GROUP * head_dim).enumerate() {
+        let out = &mut out[GROUP * group * stride..];
         match queries.len() / head_dim {
             1 => scores_strips::<1, 8>(queries, keys, scale, out, stride),
             2 => scores_strips::<2, 4>(queries, keys, scale, out, stride),
-            _ => scores_strips::<3, 4>(queries, keys, scale, out, stride),
+            3 => scores_strips::<3, 4>(queries, keys, scale, out, stride),
+            4 => scores_strips::<4, 2>(queries, keys, scale, out, stride),
+            5 => scores_strips::<5, 2>(queries, keys, scale, out, stride),
+            _ => scores_strips::<GROUP, 2>(queries, keys, scale, out, stride),
         }
     }
 }
@@ -127,26 +132,33 @@ pub(crate) fn add_weighted(
     out: &mut [f32],
     head_dim: usize,
 ) {
-    let mut from = 0;
-    for out in out.chunks_mut(3 * head_dim) {
-        let weights = &weights[from..];
+    for (group, out) in out.chunks_mut(GROUP * head_dim).enumerate() {
+        let weights = &weights[GROUP * group * stride..];
         match out.len() / head_dim {
-            1 => add_weighted_strips::<1>(weights, stride, count, values, out),
-            2 => add_weighted_strips::<2>(weights, stride, count, values, out),
-            _ => add_weighted_strips::<3>(weights, stride, count, values, out),
+            1 => add_weighted_strips::<1, 8>(weights, stride, count, values, out),
+            2 => add_weighted_strips::<2, 4>(weights, stride, count, values, out),
+            3 => add_weighted_strips::<3, 4>(weights, stride, count, values, out),
+            4 => add_weighted_strips::<4, 2>(weights, stride, count, values, out),
+            5 => add_weighted_strips::<5, 2>(weights, stride, count, values, out),
+            _ => add_weighted_strips::<GROUP, 2>(weights, stride, count, values, out),
         }
-        from += 3 * stride;
     }
 }
 
 #[target_feature(enable = "avx2,fma")]
 #[inline]
-fn add_weighted_strips<const G: usize>(weights: &[f32], stride: usize, count: usize, values: &[f32], out: &mut [f32]) {
+fn add_weighted_strips<const G: usize, const N: usize>(
+    weights: &[f32],
+    stride: usize,
+    count: usize,
+    values: &[f32],
+    out: &mut [f32],
+) {
     let head_dim = out.len() / G;
     let mut d = 0;
-    while d + 4 * WIDTH <= head_dim {
-        add_weighted_strip::<G, 4>(weights, stride, count, values, out, d);
-        d += 4 * WIDTH;
+    while d + N * WIDTH <= head_dim {
+        add_weighted_strip::<G, N>(weights, stride, count, values, out, d);
+        d += N * WIDTH;
     }
     while d + WIDTH <= head_dim {
         add_weighted_strip::<G, 1>(weights, stride, count, values, out, d);
