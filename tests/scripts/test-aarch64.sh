@@ -26,7 +26,7 @@ else
             exit 2
         }
         rustup target add "$target" >&2 || {
-            echo "error: the standard library for $target cannot be installed; hint: it needs static.rust-lang.org" >&2
+            echo "error: the standard library for $target cannot be installed; hint: it is fetched by rustup, over the network" >&2
             exit 2
         }
     fi

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use noema_inference_api::ModelManifest;
-use noema_numerics::{AttentionScratch, KvBlock};
 use noema_numerics::limits::BLOCK;
+use noema_numerics::{AttentionScratch, KvBlock};
 
 use crate::blocks::{Attention, Batch, FeedForward, Linear, Norm, PARALLEL_WORK_MIN};
 use crate::compute::Matrix;
@@ -168,7 +168,13 @@ impl Bert {
             let owner = owners[i / heads];
             let blocks = parts[owner][i % heads].blocks(head_dim);
             let len = starts[owner + 1] - starts[owner];
-            compute.arithmetic().attend(&q[i * head_dim..][..head_dim], &blocks, len, &mut AttentionScratch::default(), out)
+            compute.arithmetic().attend(
+                &q[i * head_dim..][..head_dim],
+                &blocks,
+                len,
+                &mut AttentionScratch::default(),
+                out,
+            )
         });
         batch.note(results);
         out

@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::image::{self, Group, Levels};
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Draws, Kernel, KvBlock, NumericsError, Sampling, AttentionScratch, Tiles, rope, weights};
+use crate::{Arithmetic, AttentionScratch, Draws, Kernel, KvBlock, NumericsError, Sampling, Tiles, rope, weights};
 
 /// One operation and the digest of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,7 +32,7 @@ mod x86;
 #[cfg(test)]
 mod tests;
 
-pub use arithmetic::{Arithmetic, KvBlock, Lines, AttentionScratch};
+pub use arithmetic::{Arithmetic, AttentionScratch, KvBlock, Lines};
 pub use error::NumericsError;
 pub use float_mode::assert_float_mode;
 pub use golden::{Check, Report, self_test};

@@ -4,7 +4,7 @@ use proptest::collection::{SizeRange, vec};
 use proptest::prelude::*;
 
 use crate::limits::BLOCK;
-use crate::{Arithmetic, Kernel, KvBlock, NumericsError, Sampling, AttentionScratch, Tiles, self_test};
+use crate::{Arithmetic, AttentionScratch, Kernel, KvBlock, NumericsError, Sampling, Tiles, self_test};
 
 /// Runs `operation` on every kernel and compares with the first, the scalar one.
 fn truth<T: PartialEq + std::fmt::Debug>(operation: impl Fn(&Arithmetic) -> T) -> T {

@@ -43,7 +43,8 @@ macro_rules! product_with {
                     while token < to {
                         let (q, q_scales) = (&q[token * inputs..to * inputs], &q_scales[token..to]);
                         let row = i * TILE_ROWS;
-                        token += with_tokens!(to - token, $multiply(weights, scales, q, q_scales, inputs, row, token, out));
+                        token +=
+                            with_tokens!(to - token, $multiply(weights, scales, q, q_scales, inputs, row, token, out));
                     }
                 }
             }
@@ -97,7 +98,8 @@ macro_rules! product_with {
         fn $sums<const T: usize>(weights: &[i8], q: &[i16], inputs: usize, start: usize, end: usize) -> [__m512i; T] {
             assert!(q.len() >= T * inputs && end <= inputs.div_ceil(2) && end * PAIR <= weights.len(), "all is there");
             let mut sums = [_mm512_setzero_si512(); T];
-            let tokens: [*const i16; T] = std::hint::black_box(std::array::from_fn(|token| q[token * inputs..].as_ptr()));
+            let tokens: [*const i16; T] =
+                std::hint::black_box(std::array::from_fn(|token| q[token * inputs..].as_ptr()));
             let whole = end.min(inputs / 2);
             for pair in start..end {
                 // SAFETY: the pair's 32 weights are there; `pair < whole` is in every token, and the one after it has
@@ -123,6 +125,10 @@ macro_rules! product_with {
 product_with!("avx512f,avx512bw,avx512vl,avx2,fma", product, multiply, sums, |sum, weights, q| {
     _mm512_add_epi32(sum, _mm512_madd_epi16(weights, q))
 });
-product_with!("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma", product_vnni, multiply_vnni, sums_vnni, |sum, weights, q| {
-    _mm512_dpwssd_epi32(sum, weights, q)
-});
+product_with!(
+    "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma",
+    product_vnni,
+    multiply_vnni,
+    sums_vnni,
+    |sum, weights, q| { _mm512_dpwssd_epi32(sum, weights, q) }
+);
