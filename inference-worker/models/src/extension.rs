@@ -1,10 +1,12 @@
 //! Numbers that only one family has: they follow the header of a canonical file's second version.
 
-use noema_inference_api::{Family, ModelManifest};
+use noema_inference_api::{Family, ModelManifest, RopeScaling};
+use noema_numerics::rope;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
 use crate::format::{DirectoryBuilder, SectionKind, rule};
+use crate::limits::STRETCH_MILLI_MAX;
 
 /// What the manifest does not say. The order of variants is the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,72 @@ pub enum Extension {
         /// How a text's tokens become one vector.
         pooling: Pooling,
     },
+    /// Of [`Family::Llama`], where something is not plain.
+    Llama {
+        /// Whether the query, key and value layers add a bias, as Qwen 2's do.
+        biases: bool,
+        /// How rotary angles are stretched.
+        stretch: Stretch,
+    },
+}
+
+/// How rotary angles are stretched; factors are in thousandths. The order of variants is the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stretch {
+    /// Not at all.
+    None,
+    /// All angles are divided by the factor.
+    Linear {
+        /// The factor.
+        factor_milli: u32,
+    },
+    /// LLaMA 3's rule: frequencies that turn less than `low` times in `context` positions are divided by the factor,
+    /// those that turn more than `high` times are kept, those between are blended.
+    Bands {
+        /// The factor.
+        factor_milli: u32,
+        /// Turns below which angles are divided.
+        low_milli: u32,
+        /// Turns above which they are kept.
+        high_milli: u32,
+        /// Positions the model was first trained with.
+        context: u32,
+    },
+    /// Each frequency is divided by a factor of its own, which the section `rope.factors` holds.
+    Factors,
+}
+
+impl Stretch {
+    /// What the manifest says of it.
+    #[must_use]
+    pub const fn scaling(&self) -> RopeScaling {
+        match self {
+            Self::None => RopeScaling::None,
+            Self::Linear { .. } => RopeScaling::Linear,
+            Self::Bands { .. } | Self::Factors => RopeScaling::Llama3,
+        }
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        let factor = |factor: u32| {
+            rule("rotary factor in thousandths", factor.into(), (1_000..=STRETCH_MILLI_MAX).contains(&factor), || {
+                format!("1000 to {STRETCH_MILLI_MAX}")
+            })
+        };
+        match *self {
+            Self::None | Self::Factors => Ok(()),
+            Self::Linear { factor_milli } => factor(factor_milli),
+            Self::Bands { factor_milli, low_milli, high_milli, context } => {
+                factor(factor_milli)?;
+                let fits = low_milli < high_milli && high_milli <= STRETCH_MILLI_MAX;
+                rule("rotary band's end in thousandths", high_milli.into(), fits, || {
+                    format!("above its start of {low_milli}, at most {STRETCH_MILLI_MAX}")
+                })?;
+                let fits = (1..=crate::limits::CONTEXT_MAX).contains(&context);
+                rule("rotary band's context", context.into(), fits, || "1 to the longest context".to_owned())
+            }
+        }
+    }
 }
 
 /// How a text's tokens become one vector. The order of variants is the format.
@@ -43,7 +111,7 @@ impl Extension {
     pub(crate) const fn rotary(&self, manifest: &ModelManifest) -> u32 {
         match self {
             Self::NeoX { rotary, .. } => *rotary,
-            Self::None => manifest.head_dim,
+            Self::None | Self::Llama { .. } => manifest.head_dim,
             Self::Bert { .. } => 0,
         }
     }
@@ -52,14 +120,23 @@ impl Extension {
     pub(crate) fn check(&self, manifest: &ModelManifest) -> Result<(), ModelError> {
         let family = manifest.family;
         let fits = match self {
-            Self::None => family == Family::Llama,
+            Self::None | Self::Llama { .. } => family == Family::Llama,
             Self::NeoX { .. } => family == Family::NeoX,
             Self::Bert { .. } => family == Family::Bert,
         };
         rule("family", family as u64, fits, || "the family of the numbers that follow the header".to_owned())?;
+        let scaling = manifest.rope_scaling;
+        rule("rotary scaling", scaling as u64, scaling == self.stretch().scaling(), || {
+            format!("{}, as the numbers after the header say", self.stretch().scaling() as u64)
+        })?;
         let all = manifest.kv_heads == manifest.heads;
         match self {
             Self::None => Ok(()),
+            Self::Llama { biases, stretch } => {
+                let is_plain = !biases && *stretch == Stretch::None;
+                rule("file version", 2, !is_plain, || "1 for a plain LLaMA model".to_owned())?;
+                stretch.check()
+            }
             Self::NeoX { rotary, .. } => {
                 let fits = (2..=manifest.head_dim).contains(rotary) && rotary.is_multiple_of(2);
                 rule("rotated values", u64::from(*rotary), fits, || {
@@ -80,17 +157,50 @@ impl Extension {
         }
     }
 
+    /// How rotary angles are stretched.
+    #[must_use]
+    pub const fn stretch(&self) -> Stretch {
+        match self {
+            Self::Llama { stretch, .. } => *stretch,
+            _ => Stretch::None,
+        }
+    }
+
+    /// The rotary tables of a checked manifest; `factors` holds what the section of this name does.
+    pub(crate) fn table(&self, manifest: &ModelManifest, factors: &[f32]) -> Result<rope::Table, ModelError> {
+        let (base, positions) = (manifest.rope_base, manifest.context as usize);
+        let stretch = match self.stretch() {
+            Stretch::None => rope::Stretch::None,
+            Stretch::Linear { factor_milli } => rope::Stretch::Linear { factor_milli },
+            Stretch::Bands { factor_milli, low_milli, high_milli, context } => {
+                rope::Stretch::Bands { factor_milli, low_milli, high_milli, context }
+            }
+            Stretch::Factors => {
+                let outside = factors.iter().find(|factor| !(1.0..=rope::FACTOR_MAX).contains(*factor));
+                return match outside {
+                    Some(factor) => {
+                        let range = format!("a rotary factor is {factor}, not from 1 to {}", rope::FACTOR_MAX);
+                        Err(ModelError::Malformed(range))
+                    }
+                    None => Ok(rope::divided_table(base, factors, positions)),
+                };
+            }
+        };
+        Ok(rope::stretched_table(base, self.rotary(manifest) as usize, positions, stretch))
+    }
+
     /// Adds the sections after the tokenizer.
     pub(crate) fn sections(&self, manifest: &ModelManifest, list: &mut DirectoryBuilder) {
         match self {
-            Self::None => llama(manifest, list),
+            Self::None => llama(manifest, false, list),
+            Self::Llama { biases, .. } => llama(manifest, *biases, list),
             Self::NeoX { .. } => neox(manifest, list),
             Self::Bert { .. } => bert(manifest, list),
         }
     }
 }
 
-fn llama(manifest: &ModelManifest, list: &mut DirectoryBuilder) {
+fn llama(manifest: &ModelManifest, biases: bool, list: &mut DirectoryBuilder) {
     let ModelManifest { hidden, feed_forward, vocab, head_dim, .. } = *manifest;
     let (query, shared) = (manifest.heads * head_dim, manifest.kv_heads * head_dim);
     list.push("embed", SectionKind::W8, vocab, hidden);
@@ -98,9 +208,12 @@ fn llama(manifest: &ModelManifest, list: &mut DirectoryBuilder) {
         let mut push =
             |name: &str, kind, rows, columns| list.push(&format!("layers.{layer}.{name}"), kind, rows, columns);
         push("attn_norm", SectionKind::F32, 1, hidden);
-        push("q", SectionKind::W8, query, hidden);
-        push("k", SectionKind::W8, shared, hidden);
-        push("v", SectionKind::W8, shared, hidden);
+        for (name, rows) in [("q", query), ("k", shared), ("v", shared)] {
+            push(name, SectionKind::W8, rows, hidden);
+            if biases {
+                push(&format!("{name}_bias"), SectionKind::F32, 1, rows);
+            }
+        }
         push("o", SectionKind::W8, hidden, query);
         push("ffn_norm", SectionKind::F32, 1, hidden);
         push("gate", SectionKind::W8, feed_forward, hidden);

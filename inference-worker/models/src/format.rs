@@ -19,17 +19,19 @@
 //! Sections of the LLaMA family: `rope.cos`, `rope.sin` (context x head_dim / 2), `tokenizer`, `embed` (vocab x hidden),
 //! then per layer `attn_norm`, `q`, `k`, `v`, `o`, `ffn_norm`, `gate`, `up`, `down`, then `norm` and, unless the head is
 //! tied, `head`. Rotary pairs are `(j, j + head_dim / 2)` within each head. `extension.rs` lists the sections of the other
-//! families: `name_bias` follows `name`, rotary tables have the width that is rotated.
+//! families: `name_bias` follows `name`, rotary tables have the width that is rotated. A LLaMA model that is not plain
+//! (biases of Qwen 2, stretched positions) is in a file of the second version, with `q_bias`, `k_bias`, `v_bias` after
+//! `q`, `k`, `v`, and `rope.factors` after the tables if its angles have a factor each.
 
 use std::io::Write;
 
-use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling};
-use noema_numerics::{rope, weights};
+use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION};
+use noema_numerics::weights;
 use noema_types::Hash;
 use serde::{Deserialize, Serialize};
 
 use crate::ModelError;
-pub use crate::extension::{Extension, Pooling};
+pub use crate::extension::{Extension, Pooling, Stretch};
 use crate::limits::{
     ALIGNMENT, CONTEXT_MAX, HEADS_MAX, IMPORT_CHUNK_WEIGHTS, LAYERS_MAX, ROPE_BYTES_MAX, SPECIAL_TOKENS_MAX,
     TEMPLATE_BYTES_MAX, TOKENIZER_BYTES_MAX, VOCAB_MAX, WIDTH_MAX,
@@ -102,8 +104,6 @@ pub fn check_manifest(manifest: &ModelManifest) -> Result<(), ModelError> {
     rule("numerics version", manifest.numerics.into(), manifest.numerics == NUMERICS_VERSION, || {
         format!("this build computes version {NUMERICS_VERSION}")
     })?;
-    let scaling = manifest.rope_scaling;
-    rule("rotary scaling", scaling as u64, scaling == RopeScaling::None, || "0, none".to_owned())?;
     at_most("layers", manifest.layers, LAYERS_MAX)?;
     at_most("hidden", manifest.hidden, WIDTH_MAX)?;
     at_most("feed_forward", manifest.feed_forward, WIDTH_MAX)?;
@@ -171,6 +171,9 @@ pub fn directory_with(
     if rotary > 0 {
         list.push("rope.cos", SectionKind::F32, manifest.context, rotary / 2);
         list.push("rope.sin", SectionKind::F32, manifest.context, rotary / 2);
+        if extension.stretch() == Stretch::Factors {
+            list.push("rope.factors", SectionKind::F32, 1, rotary / 2);
+        }
     }
     list.push("tokenizer", SectionKind::Bytes, 1, tokenizer_bytes as u32);
     extension.sections(manifest, &mut list);
@@ -241,16 +244,19 @@ pub fn write_with(
     out.put(&header)?;
     out.pad()?;
     let start = out.written;
-    let table = match extension.rotary(manifest) as usize {
-        0 => None,
-        rotary => Some(rope::table(manifest.rope_base, rotary, manifest.context as usize)),
+    let factors = match extension.stretch() {
+        Stretch::Factors => source.rows("rope.factors", 0, 1)?,
+        _ => Vec::new(),
     };
+    let rotates = extension.rotary(manifest) > 0;
+    let table = if rotates { Some(extension.table(manifest, &factors)?) } else { None };
     for section in &directory {
         out.pad()?;
         assert_eq!(out.written - start, section.offset, "sections follow the directory");
         match (section.kind, section.name.as_str()) {
             (_, "rope.cos") => out.put_floats(&table.as_ref().expect("a family that rotates").cos)?,
             (_, "rope.sin") => out.put_floats(&table.as_ref().expect("a family that rotates").sin)?,
+            (_, "rope.factors") => out.put_floats(&factors)?,
             (SectionKind::Bytes, _) => out.put(tokenizer)?,
             (SectionKind::F32, _) => out.put_values(section, source)?,
             (SectionKind::W8, _) => out.put_weights(section, manifest.head_dim, source)?,

@@ -16,6 +16,8 @@ pub const VOCAB_MAX: u32 = 1 << 20;
 pub const CONTEXT_MAX: u32 = 1 << 20;
 /// Bytes of one rotary table, at most.
 pub const ROPE_BYTES_MAX: u64 = 512 << 20;
+/// Factors and bands of stretched rotary angles, in thousandths, at most.
+pub const STRETCH_MILLI_MAX: u32 = 1_000_000;
 /// Bytes of a chat template, at most.
 pub const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Special tokens, at most.

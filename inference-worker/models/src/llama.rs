@@ -25,6 +25,8 @@ pub(crate) struct Layer {
     pub(crate) q: Matrix,
     pub(crate) k: Matrix,
     pub(crate) v: Matrix,
+    /// What is added to the results of `q`, `k`, `v`, where the file has it.
+    pub(crate) biases: Option<Box<[Vec<f32>; 3]>>,
     pub(crate) o: Matrix,
     pub(crate) ffn_norm: Vec<f32>,
     pub(crate) gate: Matrix,
@@ -193,6 +195,11 @@ impl Llama {
         self.norm(compute, rows, &layer.attn_norm, scratch, faults);
         let Scratch { x, input, q, k, v, out, .. } = scratch;
         compute.products(input, &[&layer.q, &layer.k, &layer.v], &mut [&mut *q, &mut *k, &mut *v]);
+        for (values, bias) in
+            [&mut *q, &mut *k, &mut *v].into_iter().zip(layer.biases.iter().flat_map(|all| all.iter()))
+        {
+            values.chunks_exact_mut(bias.len()).for_each(|row| compute.arithmetic().add(row, bias));
+        }
         let (head_dim, half) = (self.manifest.head_dim as usize, self.manifest.head_dim as usize / 2);
         let (query, shared) = (layer.q.rows(), layer.k.rows());
         for (i, row) in rows.iter().enumerate() {

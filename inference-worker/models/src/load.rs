@@ -12,7 +12,9 @@ use noema_types::Hash;
 use crate::bert::{self, Bert};
 use crate::blocks::{Attention, FeedForward, Linear, Norm};
 use crate::compute::Matrix;
-use crate::format::{Extension, Header, MAGIC, MAGIC_EXTENDED, Pooling, Section, SectionKind, align, directory_with};
+use crate::format::{
+    Extension, Header, MAGIC, MAGIC_EXTENDED, Pooling, Section, SectionKind, Stretch, align, directory_with,
+};
 use crate::limits::{HEADER_BYTES_MAX, LOAD_CHUNK_BYTES};
 use crate::llama::{Layer, Llama};
 use crate::neox::{self, NeoX};
@@ -149,13 +151,18 @@ fn read_sections(
     let manifest = &Arc::new(manifest.clone());
     let rotates = extension.rotary(manifest) > 0;
     let (cos, sin) = if rotates { (sections.floats()?, sections.floats()?) } else { (Vec::new(), Vec::new()) };
+    if extension.stretch() == Stretch::Factors {
+        // They are part of the tables already.
+        sections.floats()?;
+    }
     let tokenizer = sections.bytes()?;
     if blake3::hash(&tokenizer).as_bytes() != &header.tokenizer.0 {
         return Err(ModelError::Malformed("the tokenizer is not that of the header".to_owned()));
     }
     let tokenizer = Tokenizer::from_bytes(&tokenizer, manifest)?;
     let network = match extension {
-        Extension::None => Network::Causal(Arc::new(llama(sections, manifest, cos, sin)?)),
+        Extension::None => Network::Causal(Arc::new(llama(sections, manifest, cos, sin, false)?)),
+        Extension::Llama { biases, .. } => Network::Causal(Arc::new(llama(sections, manifest, cos, sin, *biases)?)),
         Extension::NeoX { parallel, .. } => Network::Causal(Arc::new(neox(sections, manifest, cos, sin, *parallel)?)),
         Extension::Bert { first, last, pooling } => {
             Network::Embedder(Arc::new(bert(sections, manifest, [*first, *last], *pooling)?))
@@ -169,15 +176,21 @@ fn llama(
     manifest: &Arc<ModelManifest>,
     cos: Vec<f32>,
     sin: Vec<f32>,
+    biases: bool,
 ) -> Result<Llama, ModelError> {
     let embed = sections.matrix()?;
     let layers = (0..manifest.layers)
         .map(|_| {
+            let attn_norm = sections.floats()?;
+            let mut part = || Ok::<_, ModelError>((sections.matrix()?, biases.then(|| sections.floats()).transpose()?));
+            let [(q, q_bias), (k, k_bias), (v, v_bias)] = [part()?, part()?, part()?];
+            let biases = q_bias.zip(k_bias).zip(v_bias).map(|((q, k), v)| Box::new([q, k, v]));
             Ok(Layer {
-                attn_norm: sections.floats()?,
-                q: sections.matrix()?,
-                k: sections.matrix()?,
-                v: sections.matrix()?,
+                attn_norm,
+                q,
+                k,
+                v,
+                biases,
                 o: sections.matrix()?,
                 ffn_norm: sections.floats()?,
                 gate: sections.matrix()?,

@@ -6,7 +6,7 @@ use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::format::{self, Extension, Pooling, WeightSource};
+use crate::format::{self, Extension, Pooling, Stretch, WeightSource};
 use crate::tokenizer::Alphabet;
 use crate::{ModelError, PreTokenizer, TokenizerData};
 
@@ -68,6 +68,16 @@ pub fn tiny_neox(seed: u64) -> Vec<u8> {
     random_model_with(&manifest, &extension, seed).expect("the shape is within all limits")
 }
 
+/// A model of the shape of [`tiny_llama`] with the biases of Qwen 2 and rotary angles stretched as LLaMA 3's, as a
+/// canonical file.
+#[must_use]
+pub fn tiny_qwen(seed: u64) -> Vec<u8> {
+    let stretch = Stretch::Bands { factor_milli: 8_000, low_milli: 1_000, high_milli: 4_000, context: 64 };
+    let manifest = ModelManifest { rope_scaling: stretch.scaling(), ..tiny_manifest() };
+    random_model_with(&manifest, &Extension::Llama { biases: true, stretch }, seed)
+        .expect("the shape is within all limits")
+}
+
 /// A BERT model of the shape of [`tiny_llama`], as a canonical file.
 #[must_use]
 pub fn tiny_bert(seed: u64) -> Vec<u8> {
@@ -110,6 +120,7 @@ impl WeightSource for RandomWeights {
         let width = match name {
             "embed" | "positions" => 1.0,
             _ if name.ends_with("_bias") => 0.25,
+            "rope.factors" => return Ok((0..columns).map(|j| 1.0 + j as f32).collect()),
             _ => (3.0 / columns as f32).sqrt(),
         };
         let mut values = Vec::with_capacity(count as usize * columns as usize);

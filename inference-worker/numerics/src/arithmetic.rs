@@ -185,6 +185,11 @@ impl Arithmetic {
         on_kernel!(self, gelu(x));
     }
 
+    /// `x = x * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, element by element, as the standard defines it.
+    pub fn gelu_tanh(&self, x: &mut [f32]) {
+        on_kernel!(self, gelu_tanh(x));
+    }
+
     /// The vector divided by its length, in units of 1/127, rounded to the nearest, ties to even.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub struct Report {
 type Golden = fn(&Arithmetic, &mut Source, &mut Digest) -> Result<(), NumericsError>;
 
 /// Operations, how to exercise them, and the frozen digests.
-const GOLDEN: [(&str, Golden, &str); 19] = [
+const GOLDEN: [(&str, Golden, &str); 22] = [
     ("quantise", quantise, "3da70342cea7c4a10b80cc3b0496e6c824d1ad9c9f11faa6232a59ee73be9552"),
     ("product", product, "55f9b398c4cec48c5f04b158804f2640f0400c6e6f60f577b3f97844263ed0fc"),
     ("rms_norm", rms_norm, "87d3095059926af8f1eee25d2fb2caac715759318a9359ffea0cf903cdd5b4f2"),
@@ -52,6 +52,9 @@ const GOLDEN: [(&str, Golden, &str); 19] = [
     ("denoise", denoise, "f8bce12de763949593fbff480637b6d74d80c6c0cad1b739553a14032104f978"),
     ("noise", noise, "6d3e2c53db4e75a7c39d3f18d1539cf4d034781a0d4557479ad5245e31f4ee53"),
     ("pixels", pixels, "fbf1a4a5e713297ca645e25b79eb5950d47dcbbe96e95040d2797265dac91dc2"),
+    ("rope_stretched", rotate_stretched, "3456e39aab66ac14d654748679e8ed6616270acea58c51f1baa3bc7df041f549"),
+    ("penalise", penalise, "51ce8d2602254d9f66bd70822c0111ccd4d00734806567b5abd78e8b032f390f"),
+    ("gelu_tanh", gelu_tanh, "277ddd2b8e6bc6ecaa53a7b0fb05f8650b79dedbf689fd42375c25cd0e4453d2"),
 ];
 
 /// Recomputes every golden vector on a kernel. A machine that fails must not serve.
@@ -350,6 +353,49 @@ fn pixels(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> 
     let mut out = vec![0; x.len()];
     arithmetic.pixels(&x, &mut out)?;
     digest.0.update(&out);
+    Ok(())
+}
+
+fn rotate_stretched(_: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    let bands =
+        |factor_milli, context| rope::Stretch::Bands { factor_milli, low_milli: 1_000, high_milli: 4_000, context };
+    let linear = |factor_milli| rope::Stretch::Linear { factor_milli };
+    for (base, head_dim, stretch) in [
+        (10_000, 64, linear(2_500)),
+        (10_000, 6, linear(1_001)),
+        (500_000, 128, bands(8_000, 8_192)),
+        (500_000, 64, bands(32_000, 8_192)),
+        (1_000_000, 80, bands(1_500, 333)),
+    ] {
+        let table = rope::stretched_table(base, head_dim, 90, stretch);
+        digest.floats(&table.cos);
+        digest.floats(&table.sin);
+    }
+    // Factors from 1 to 17.
+    let factors: Vec<f32> = source.values(32).iter().map(|value| 9.0 + value.clamp(-8.0, 8.0)).collect();
+    let table = rope::divided_table(500_000, &factors, 90);
+    digest.floats(&table.cos);
+    digest.floats(&table.sin);
+    Ok(())
+}
+
+fn penalise(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for penalty_bps in [10_000, 11_000, 13_337, 20_000, 5_000, 1, u32::MAX] {
+        let mut logits = source.values(500);
+        logits.extend([0.0, -0.0, f32::MIN_POSITIVE, f32::from_bits(1), f32::MAX, f32::MIN]);
+        arithmetic.penalise(&mut logits, (0..506).filter(|token| token % 3 != 1), penalty_bps);
+        digest.floats(&logits);
+    }
+    Ok(())
+}
+
+fn gelu_tanh(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    // Multiples of 2^-6 from -20 to 20, the smallest and largest numbers, and random ones.
+    let mut x: Vec<f32> = (-1_280..=1_280).map(|i| i as f32 * f32::from_bits((127 - 6) << 23)).collect();
+    x.extend([f32::from_bits(1), -f32::from_bits(1), f32::MIN_POSITIVE, 0.0, -0.0, f32::MAX, f32::MIN]);
+    x.extend(source.values(1_000));
+    arithmetic.gelu_tanh(&mut x);
+    digest.floats(&x);
     Ok(())
 }
 

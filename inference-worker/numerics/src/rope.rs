@@ -10,6 +10,8 @@ use crate::limits::POSITIONS_MAX;
 
 const FRACTION: u32 = 120;
 const ONE: i128 = 1 << FRACTION;
+/// Largest factor of [`divided_table`].
+pub const FACTOR_MAX: f32 = 65_536.0;
 
 /// Cosines and sines of all angles of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,8 +98,34 @@ pub fn stretched_table(base: u64, head_dim: usize, positions: usize, stretch: St
             assert!(factor_milli >= 1_000 && low_milli < high_milli, "a factor of at least 1 and two bands");
         }
     }
+    build(base, head_dim, positions, |_, turns| stretch.apply(turns))
+}
+
+/// Makes the table of positions `0..positions` with every angle divided by a factor of its own: heads are twice as wide
+/// as there are factors. The quotients are rounded down, far below the one rounding to f32.
+///
+/// # Panics
+/// As [`table`]; also for a factor that is not from 1 to [`FACTOR_MAX`].
+#[must_use]
+pub fn divided_table(base: u64, factors: &[f32], positions: usize) -> Table {
+    assert!(base >= 2 && !factors.is_empty(), "a rotary shape");
+    assert!(positions <= POSITIONS_MAX, "{positions} positions exceed {POSITIONS_MAX}");
+    assert!(factors.iter().all(|factor| (1.0..=FACTOR_MAX).contains(factor)), "factors from 1 to {FACTOR_MAX}");
+    build(base, 2 * factors.len(), positions, |j, turns| divide(turns, factors[j]))
+}
+
+/// `turns / factor`, rounded down. The factor is a whole number of 24 bits divided by a power of two.
+fn divide(turns: u128, factor: f32) -> u128 {
+    let bits = factor.to_bits();
+    let shift = 127 + 23 - (bits >> 23);
+    let whole = u128::from(bits & 0x007f_ffff | 0x0080_0000);
+    ((turns / whole) << shift) + (((turns % whole) << shift) / whole)
+}
+
+/// Tables of the frequencies that `change` makes of the plain ones.
+fn build(base: u64, head_dim: usize, positions: usize, change: impl Fn(usize, u128) -> u128) -> Table {
     let constants = Constants::new();
-    let frequency = |j| stretch.apply(constants.turns_per_position(base, j, head_dim));
+    let frequency = |j| change(j, constants.turns_per_position(base, j, head_dim));
     let turns: Vec<u128> = (0..head_dim / 2).map(frequency).collect();
     let mut table = Table { cos: Vec::new(), sin: Vec::new() };
     table.cos.reserve_exact(positions * turns.len());
@@ -338,5 +366,27 @@ mod tests {
             stretched_table(10_000, 8, 9, Stretch::Linear { factor_milli: 1_000 }).cos[..36],
             table(10_000, 8, 9).cos[..36]
         );
+    }
+
+    #[test]
+    fn one_factor_per_frequency() {
+        // LLaMA 3's bands as files carry them: their rounding shows in the last digits only.
+        let bands = Stretch::Bands { factor_milli: 8_000, low_milli: 1_000, high_milli: 4_000, context: 8_192 };
+        let factors: Vec<f32> = (0..32)
+            .map(|j| {
+                let plain = 500_000f64.powf(-2.0 * f64::from(j) / 64.0);
+                let share = ((8_192.0 * plain / std::f64::consts::TAU - 1.0) / 3.0).clamp(0.0, 1.0);
+                (1.0 / ((1.0 - share) / 8.0 + share)) as f32
+            })
+            .collect();
+        let (banded, divided) = (stretched_table(500_000, 64, 40, bands), divided_table(500_000, &factors, 40));
+        for (a, b) in banded.cos.iter().chain(&banded.sin).zip(divided.cos.iter().chain(&divided.sin)) {
+            assert!((a - b).abs() < 1e-5, "{a} {b}");
+        }
+        assert_eq!(divided_table(10_000, &[1.0; 4], 9), table(10_000, 8, 9));
+        let linear = stretched_table(10_000, 8, 9, Stretch::Linear { factor_milli: 2_500 });
+        assert_eq!(divided_table(10_000, &[2.5; 4], 9), linear);
+        assert_eq!(divide(u128::MAX, 1.0), u128::MAX);
+        assert_eq!(divide(7 << 100, 1.75), 4 << 100);
     }
 }

@@ -122,6 +122,7 @@ proptest! {
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.silu_mul(&mut x, &y); bits(&x) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.add(&mut x, &y); bits(&x) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.gelu(&mut x); bits(&x) });
+        agree(|arithmetic| { let mut x = x.clone(); arithmetic.gelu_tanh(&mut x); bits(&x) });
         agree(|arithmetic| { let mut out = vec![0; x.len()]; arithmetic.unit_bytes(&x, &mut out).map(|()| out) });
         agree(|arithmetic| { let mut x = x.clone(); arithmetic.exp(&mut x); bits(&x) });
         agree(|arithmetic| arithmetic.argmax(&x));
@@ -248,6 +249,15 @@ fn gelu_norms_and_directions_are_what_they_are_named_after() {
             assert!((f64::from(got) - exact).abs() < 1e-6, "gelu of {x}: {got}, not {exact}");
         }
     }
+    for x in (-80..=80).map(|i| f64::from(i) / 8.0) {
+        let exact = 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh());
+        let mut got = [x as f32];
+        arithmetic.gelu_tanh(&mut got);
+        assert!((f64::from(got[0]) - exact).abs() < 2e-6, "gelu by tanh of {x}: {}, not {exact}", got[0]);
+    }
+    let mut bad = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN];
+    arithmetic.gelu_tanh(&mut bad);
+    assert!(bad[..3].iter().all(|x| !x.is_finite()) && bad[3..].iter().all(|x| x.is_finite()), "{bad:?}");
     let x: Vec<f32> = (0..100).map(|i| (i * i % 37) as f32 - 11.5).collect();
     let (gain, bias, mut out) = (vec![2.0; 100], vec![0.5; 100], vec![0.0; 100]);
     arithmetic.layer_norm(&x, &gain, &bias, 1e-5, &mut out).expect("finite");
@@ -303,7 +313,7 @@ fn what_is_not_finite_is_an_error_of_its_job() {
 fn golden_vectors_are_the_frozen_ones_on_every_kernel() {
     for kernel in Kernel::available() {
         let report = self_test(kernel).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(report.checks.len(), 19);
+        assert_eq!(report.checks.len(), 22);
     }
     for kernel in Kernel::ALL.into_iter().filter(|kernel| !Kernel::available().contains(kernel)) {
         assert!(matches!(self_test(kernel), Err(NumericsError::Unavailable { .. })));

@@ -1,4 +1,4 @@
-//! Reads GGUF files of the LLaMA architecture, through candle.
+//! Reads GGUF files of the LLaMA and Qwen 2 architectures, through candle.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,10 @@ use candle_core::Device;
 use candle_core::quantized::GgmlDType;
 use candle_core::quantized::ggml_file::qtensor_from_ggml;
 use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
-use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
+use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, SpecialTokens};
 
-use crate::format::{SectionKind, WeightSource, directory};
+use super::{SCALINGS, thousandths, unsupported};
+use crate::format::{Extension, SectionKind, Stretch, WeightSource, directory_with};
 use crate::{ModelError, PreTokenizer, TokenizerData};
 
 /// Texts of special tokens that end an answer, whatever the file names as its end token.
@@ -26,6 +27,8 @@ pub struct GgufFile<R> {
     source: R,
     length: u64,
     head_dim: u32,
+    /// Whether rotary rows lie as interleaved pairs.
+    is_interleaved: bool,
 }
 
 impl<R> fmt::Debug for GgufFile<R> {
@@ -46,7 +49,7 @@ impl<R: Read + Seek> GgufFile<R> {
         let content = catch_unwind(AssertUnwindSafe(|| Content::read(&mut source)))
             .map_err(|_| ModelError::Gguf("its header is malformed".to_owned()))?
             .map_err(|error| ModelError::Gguf(error.to_string()))?;
-        Ok(Self { content, source, length, head_dim: 0 })
+        Ok(Self { content, source, length, head_dim: 0, is_interleaved: false })
     }
 
     /// The manifest that the metadata describe.
@@ -54,21 +57,19 @@ impl<R: Read + Seek> GgufFile<R> {
     /// # Errors
     /// [`ModelError::Gguf`] for missing metadata, [`ModelError::Unsupported`] for another architecture.
     pub fn manifest(&mut self) -> Result<ModelManifest, ModelError> {
-        let architecture = self.text("general.architecture")?;
-        if architecture != "llama" {
-            return Err(unsupported("architecture", architecture, "llama"));
-        }
+        let architecture = self.architecture()?.to_owned();
         self.refuse_variants()?;
-        let number = |key: &str| self.number(&format!("llama.{key}"));
+        let key = |name: &str| format!("{architecture}.{name}");
+        let number = |name: &str| self.number(&key(name));
         let (hidden, heads) = (number("embedding_length")?, number("attention.head_count")?);
-        let kv_heads = self.optional_number("llama.attention.head_count_kv")?.unwrap_or(heads);
-        let head_dim = match self.optional_number("llama.attention.key_length")? {
+        let kv_heads = self.optional_number(&key("attention.head_count_kv"))?.unwrap_or(heads);
+        let head_dim = match self.optional_number(&key("attention.key_length"))? {
             Some(head_dim) => head_dim,
             None => hidden.checked_div(heads).ok_or_else(|| ModelError::Gguf("there are no heads".to_owned()))?,
         };
-        for key in ["llama.rope.dimension_count", "llama.attention.value_length"] {
-            if let Some(width) = self.optional_number(key)?.filter(|&width| width != head_dim) {
-                return Err(unsupported(key, &width.to_string(), "the width of a head"));
+        for key in ["rope.dimension_count", "attention.value_length"].map(key) {
+            if let Some(width) = self.optional_number(&key)?.filter(|&width| width != head_dim) {
+                return Err(unsupported(&key, &width.to_string(), "the width of a head"));
             }
         }
         let vocab = self.array("tokenizer.ggml.tokens")?.len();
@@ -85,15 +86,57 @@ impl<R: Read + Seek> GgufFile<R> {
             vocab: u32::try_from(vocab).unwrap_or(u32::MAX),
             context: number("context_length")?,
             rope_base: self.rope_base()?,
-            rope_scaling: RopeScaling::None,
-            norm_epsilon_bits: self.float("llama.attention.layer_norm_rms_epsilon")?.to_bits(),
+            rope_scaling: self.stretch()?.scaling(),
+            norm_epsilon_bits: self.float(&key("attention.layer_norm_rms_epsilon"))?.to_bits(),
             tied_head: !self.content.tensor_infos.contains_key("output.weight"),
             special: self.special_tokens()?,
             chat_template: self.optional_text("tokenizer.chat_template").unwrap_or_default().to_owned(),
             license: spdx(self.optional_text("general.license").unwrap_or_default()),
         };
         self.head_dim = head_dim;
+        self.is_interleaved = architecture == "llama";
         Ok(manifest)
+    }
+
+    /// What the manifest does not say.
+    ///
+    /// # Errors
+    /// As [`GgufFile::manifest`].
+    pub fn extension(&self) -> Result<Extension, ModelError> {
+        let biases = self.content.tensor_infos.contains_key("blk.0.attn_q.bias");
+        let stretch = self.stretch()?;
+        let is_plain = !biases && stretch == Stretch::None;
+        Ok(if is_plain { Extension::None } else { Extension::Llama { biases, stretch } })
+    }
+
+    /// How rotary angles are stretched: by one factor that the metadata name, or by a tensor with one per frequency.
+    fn stretch(&self) -> Result<Stretch, ModelError> {
+        let key = |name: &str| Ok::<_, ModelError>(format!("{}.rope.{name}", self.architecture()?));
+        let kind = self.optional_text(&key("scaling.type")?).unwrap_or("linear");
+        let mut factor = 1.0;
+        for name in ["scaling.factor", "scale_linear"] {
+            if self.content.metadata.contains_key(&key(name)?) {
+                factor = self.float(&key(name)?)?;
+                break;
+            }
+        }
+        // Zero stands for none.
+        let is_plain = kind == "none" || factor == 1.0 || factor == 0.0;
+        match (kind, self.content.tensor_infos.contains_key("rope_freqs.weight")) {
+            ("none" | "linear", true) if is_plain => Ok(Stretch::Factors),
+            ("none" | "linear", false) if is_plain => Ok(Stretch::None),
+            ("linear", false) => {
+                Ok(Stretch::Linear { factor_milli: thousandths("rotary scaling", f64::from(factor))? })
+            }
+            _ => Err(unsupported("rotary scaling", kind, SCALINGS)),
+        }
+    }
+
+    fn architecture(&self) -> Result<&str, ModelError> {
+        match self.text("general.architecture")? {
+            name @ ("llama" | "qwen2") => Ok(name),
+            other => Err(unsupported("architecture", other, "llama, qwen2")),
+        }
     }
 
     /// The tokenizer that the metadata describe.
@@ -129,8 +172,8 @@ impl<R: Read + Seek> GgufFile<R> {
     /// [`ModelError::Gguf`] and [`ModelError::Unsupported`] name the tensor.
     pub fn check_tensors(&self, manifest: &ModelManifest) -> Result<(), ModelError> {
         let mut wanted = BTreeMap::new();
-        for section in directory(manifest, 0)? {
-            if section.kind != SectionKind::Bytes && !section.name.starts_with("rope.") {
+        for section in directory_with(manifest, &self.extension()?, 0)? {
+            if section.kind != SectionKind::Bytes && !["rope.cos", "rope.sin"].contains(&section.name.as_str()) {
                 wanted.insert(tensor_name(&section.name), section);
             }
         }
@@ -160,17 +203,14 @@ impl<R: Read + Seek> GgufFile<R> {
 
     /// What would change the meaning of the weights without another tensor name.
     fn refuse_variants(&self) -> Result<(), ModelError> {
-        let scaling = self.optional_text("llama.rope.scaling.type").unwrap_or("none");
-        if scaling != "none" {
-            return Err(unsupported("rotary scaling", scaling, "none"));
-        }
-        if let Some(experts) = self.optional_number("llama.expert_count")?.filter(|&experts| experts != 0) {
+        let architecture = self.architecture()?;
+        let experts = self.optional_number(&format!("{architecture}.expert_count"))?;
+        if let Some(experts) = experts.filter(|&experts| experts != 0) {
             return Err(unsupported("number of experts", &experts.to_string(), "0"));
         }
-        for key in ["llama.rope.scale_linear", "llama.rope.scaling.factor"] {
-            if let Some(value) = self.content.metadata.get(key) {
-                return Err(unsupported(key, &format!("{value:?}"), "none"));
-            }
+        let key = format!("{architecture}.rope.scaling.attn_factor");
+        if let Some(value) = self.content.metadata.get(&key).filter(|value| !value.to_f32().is_ok_and(|x| x == 1.0)) {
+            return Err(unsupported(&key, &format!("{value:?}"), "1"));
         }
         Ok(())
     }
@@ -184,10 +224,8 @@ impl<R: Read + Seek> GgufFile<R> {
     }
 
     fn rope_base(&self) -> Result<u64, ModelError> {
-        let base = match self.content.metadata.get("llama.rope.freq_base") {
-            None => 10_000.0,
-            Some(_) => self.float("llama.rope.freq_base")?,
-        };
+        let key = format!("{}.rope.freq_base", self.architecture()?);
+        let base = if self.content.metadata.contains_key(&key) { self.float(&key)? } else { 10_000.0 };
         // Compared before it is converted: the conversion saturates.
         let whole = base.is_finite() && base.fract() == 0.0 && (2.0..1e18).contains(&base);
         if whole { Ok(base as u64) } else { Err(unsupported("rotary base", &base.to_string(), "whole numbers from 2")) }
@@ -283,13 +321,28 @@ impl<R: Read + Seek> WeightSource for GgufFile<R> {
         read.map_err(ModelError::io(format!("reading tensor {name}")))?;
         let values = dequantise(kind, &bytes, count as usize, columns)
             .map_err(|error| ModelError::Gguf(format!("tensor {name}: {error}")))?;
-        let rotary = section.ends_with(".q") || section.ends_with(".k");
-        Ok(if rotary { split_pairs(&values, columns, self.head_dim as usize) } else { values })
+        let is_rotary = |suffix: &&str| section.ends_with(suffix);
+        Ok(match self.head_dim as usize {
+            head_dim if self.is_interleaved && [".q", ".k"].iter().any(is_rotary) => {
+                split_pairs(&values, columns, head_dim)
+            }
+            head_dim if self.is_interleaved && [".q_bias", ".k_bias"].iter().any(is_rotary) => {
+                split_pairs(&values, 1, head_dim)
+            }
+            _ => values,
+        })
     }
 }
 
 /// The GGUF name of a section's tensor.
 fn tensor_name(section: &str) -> String {
+    if section == "rope.factors" {
+        return "rope_freqs.weight".to_owned();
+    }
+    let (section, kind) = match section.strip_suffix("_bias") {
+        Some(section) => (section, "bias"),
+        None => (section, "weight"),
+    };
     let local = |name: &str| {
         match name {
             "q" => "attn_q",
@@ -307,8 +360,8 @@ fn tensor_name(section: &str) -> String {
         .to_owned()
     };
     match section.strip_prefix("layers.").and_then(|rest| rest.split_once('.')) {
-        Some((layer, name)) => format!("blk.{layer}.{}.weight", local(name)),
-        None => format!("{}.weight", local(section)),
+        Some((layer, name)) => format!("blk.{layer}.{}.{kind}", local(name)),
+        None => format!("{}.{kind}", local(section)),
     }
 }
 
@@ -362,8 +415,4 @@ fn spdx(license: &str) -> String {
         other => other,
     }
     .to_owned()
-}
-
-fn unsupported(what: &str, value: &str, supported: &'static str) -> ModelError {
-    ModelError::Unsupported { what: what.to_owned(), value: value.to_owned(), supported }
 }

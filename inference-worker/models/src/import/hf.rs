@@ -9,9 +9,9 @@ use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, 
 use noema_types::Hash;
 use serde_json::Value;
 
-use super::Imported;
 use super::safetensors::Tensors;
-use crate::format::{self, Extension, Pooling, SectionKind, WeightSource};
+use super::{Imported, SCALINGS, thousandths, unsupported};
+use crate::format::{self, Extension, Pooling, SectionKind, Stretch, WeightSource};
 use crate::limits::{JSON_BYTES_MAX, SPECIAL_TOKENS_MAX};
 use crate::{ModelError, PreTokenizer, TokenizerData};
 
@@ -113,7 +113,8 @@ impl Json {
 
     /// A rotary base, which must be whole.
     fn base(&self, key: &str) -> Result<u64, ModelError> {
-        let base = if self.value[key].is_null() { 10_000.0 } else { self.float(key)? };
+        let inner = self.value["rope_parameters"][key].as_f64();
+        let base = if self.value[key].is_null() { inner.unwrap_or(10_000.0) } else { self.float(key)? };
         if base.fract() != 0.0 || !(2.0..9e15).contains(&base) {
             return Err(unsupported("rotary base", &base.to_string(), "whole numbers from 2"));
         }
@@ -124,10 +125,15 @@ impl Json {
 fn architecture(config: &Json) -> Result<(ModelManifest, Extension), ModelError> {
     let kind = config.value["model_type"].as_str().unwrap_or("none");
     match kind {
-        "llama" | "mistral" => Ok((llama(config)?, Extension::None)),
+        "llama" | "mistral" | "qwen2" => {
+            let biases = kind == "qwen2";
+            let (manifest, stretch) = llama(config, biases)?;
+            let is_plain = !biases && stretch == Stretch::None;
+            Ok((manifest, if is_plain { Extension::None } else { Extension::Llama { biases, stretch } }))
+        }
         "gpt_neox" => neox(config),
         "bert" => bert(config),
-        other => Err(unsupported("architecture", other, "llama, mistral, gpt_neox, bert")),
+        other => Err(unsupported("architecture", other, "llama, mistral, qwen2, gpt_neox, bert")),
     }
 }
 
@@ -160,21 +166,61 @@ fn common(config: &Json, family: Family, epsilon: &str) -> Result<ModelManifest,
     })
 }
 
-fn llama(config: &Json) -> Result<ModelManifest, ModelError> {
+fn llama(config: &Json, is_qwen: bool) -> Result<(ModelManifest, Stretch), ModelError> {
     config.only("hidden_act", &["silu"], "silu")?;
-    refuse_scaling(config)?;
+    let stretch = stretch(config)?;
     for key in ["attention_bias", "mlp_bias"] {
         if config.flag(key, false) {
             return Err(unsupported(key, "true", "false"));
         }
     }
     let mut manifest = common(config, Family::Llama, "rms_norm_eps")?;
-    // A window that the whole context fits in changes nothing.
-    if let Some(window) = config.optional("sliding_window")?.filter(|&window| window < manifest.context) {
+    // Qwen 2 names a window that it does not use. One that the whole context fits in changes nothing.
+    let window = config.optional("sliding_window")?.filter(|&window| window < manifest.context);
+    if let Some(window) = window.filter(|_| !is_qwen || config.flag("use_sliding_window", false)) {
         return Err(unsupported("sliding window", &window.to_string(), "none, or one as long as the context"));
     }
+    for layer in config.value["layer_types"].as_array().into_iter().flatten() {
+        if layer != "full_attention" {
+            return Err(unsupported("layer type", &layer.to_string(), "full_attention"));
+        }
+    }
+    if !config.value["partial_rotary_factor"].is_null() && config.float("partial_rotary_factor")? != 1.0 {
+        let value = config.value["partial_rotary_factor"].to_string();
+        return Err(unsupported("partial_rotary_factor", &value, "1"));
+    }
     manifest.rope_base = config.base("rope_theta")?;
-    Ok(manifest)
+    manifest.rope_scaling = stretch.scaling();
+    Ok((manifest, stretch))
+}
+
+/// How `rope_scaling`, or what newer files call `rope_parameters`, stretches angles.
+fn stretch(config: &Json) -> Result<Stretch, ModelError> {
+    let both = [&config.value["rope_scaling"], &config.value["rope_parameters"]];
+    let Some(scaling) = both.into_iter().find(|value| !value.is_null()) else { return Ok(Stretch::None) };
+    let number = |key: &str| {
+        let number = scaling[key].as_f64();
+        number.ok_or_else(|| config.bad(format!("its rotary scaling lacks the number `{key}`")))
+    };
+    let milli = |key: &str| thousandths(&format!("rotary scaling's {key}"), number(key)?);
+    let kind = scaling["rope_type"].as_str().or(scaling["type"].as_str());
+    match kind {
+        Some("default") => Ok(Stretch::None),
+        Some("linear") => match milli("factor")? {
+            1_000 => Ok(Stretch::None),
+            factor_milli => Ok(Stretch::Linear { factor_milli }),
+        },
+        Some("llama3") => Ok(Stretch::Bands {
+            factor_milli: milli("factor")?,
+            low_milli: milli("low_freq_factor")?,
+            high_milli: milli("high_freq_factor")?,
+            context: (scaling["original_max_position_embeddings"].as_u64())
+                .and_then(|context| u32::try_from(context).ok())
+                .ok_or_else(|| config.bad("its rotary scaling lacks `original_max_position_embeddings`"))?,
+        }),
+        Some(other) => Err(unsupported("rotary scaling", other, SCALINGS)),
+        None => Err(unsupported("rotary scaling", &scaling.to_string(), SCALINGS)),
+    }
 }
 
 fn neox(config: &Json) -> Result<(ModelManifest, Extension), ModelError> {
@@ -530,8 +576,4 @@ fn is_ignored(family: Family, name: &str) -> bool {
 
 fn lacks(text: &str) -> ModelError {
     ModelError::HuggingFace { file: "tokenizer.json".to_owned(), reason: format!("there is no token `{text}`") }
-}
-
-fn unsupported(what: &str, value: &str, supported: &'static str) -> ModelError {
-    ModelError::Unsupported { what: what.to_owned(), value: value.to_owned(), supported }
 }

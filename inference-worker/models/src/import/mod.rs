@@ -14,9 +14,14 @@ use std::path::Path;
 use noema_inference_api::ModelManifest;
 use noema_types::Hash;
 
+use crate::limits::STRETCH_MILLI_MAX;
 use crate::{ModelError, format};
 
 pub use gguf::GgufFile;
+
+/// Ways to stretch rotary positions that importers know.
+const SCALINGS: &str = "none, linear, llama3\nhint: the others depend on a text's length; import the model without its \
+    scaling, with the context it was first trained with";
 
 /// What an import made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +75,18 @@ fn into_place(
     result
 }
 
+/// A factor or band of rotary scaling in thousandths, which it must be a whole number of.
+fn thousandths(what: &str, value: f64) -> Result<u32, ModelError> {
+    let scaled = value * 1_000.0;
+    let fits = (0.0..=f64::from(STRETCH_MILLI_MAX)).contains(&scaled) && (scaled - scaled.round()).abs() < 1e-3;
+    let supported = "whole thousandths, up to a thousand";
+    if fits { Ok(scaled.round() as u32) } else { Err(unsupported(what, &value.to_string(), supported)) }
+}
+
+fn unsupported(what: &str, value: &str, supported: &'static str) -> ModelError {
+    ModelError::Unsupported { what: what.to_owned(), value: value.to_owned(), supported }
+}
+
 /// Converts a GGUF file to a canonical one.
 ///
 /// # Errors
@@ -80,11 +97,11 @@ pub fn convert_gguf<R: Read + Seek>(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Imported, ModelError> {
     let mut gguf = GgufFile::open(source)?;
-    let (manifest, tokenizer) = (gguf.manifest()?, gguf.tokenizer()?);
+    let (manifest, extension, tokenizer) = (gguf.manifest()?, gguf.extension()?, gguf.tokenizer()?);
     // What cannot be loaded must not be written.
     crate::Tokenizer::from_bytes(&tokenizer.to_bytes(), &manifest)?;
     gguf.check_tensors(&manifest)?;
     let tokenizer = tokenizer.to_bytes();
-    let root = format::write(&manifest, &tokenizer, &mut gguf, target, progress)?;
+    let root = format::write_with(&manifest, &extension, &tokenizer, &mut gguf, target, progress)?;
     Ok(Imported { root, tokenizer_root: Hash(*blake3::hash(&tokenizer).as_bytes()), manifest })
 }

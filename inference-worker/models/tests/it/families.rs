@@ -21,10 +21,10 @@ const LAYERS: usize = 2;
 const VOCAB: usize = 280;
 const ROTARY: usize = 8;
 
-type Weights = HashMap<String, Tensor>;
+pub(crate) type Weights = HashMap<String, Tensor>;
 
 /// Random tensors by name and shape: gains near 1, biases small, matrices that keep a signal's size.
-fn weights(shapes: &[(String, Vec<usize>)]) -> Weights {
+pub(crate) fn weights(shapes: &[(String, Vec<usize>)]) -> Weights {
     let mut random = ChaCha8Rng::seed_from_u64(7);
     let mut tensor = |(name, shape): &(String, Vec<usize>)| {
         let is_gain = shape.len() == 1 && name.ends_with("weight");
@@ -74,7 +74,7 @@ fn neox_config(parallel: bool) -> serde_json::Value {
     })
 }
 
-fn byte_level_tokenizer() -> serde_json::Value {
+pub(crate) fn byte_level_tokenizer() -> serde_json::Value {
     let data = synthetic::tokenizer_data();
     let plain = data.tokens.iter().zip(0u32..).filter(|(_, id)| !data.special.contains(id));
     let vocab: serde_json::Map<_, _> = plain.map(|(token, id)| (token.clone(), json!(id))).collect();
@@ -91,7 +91,7 @@ fn byte_level_tokenizer() -> serde_json::Value {
 }
 
 /// A folder with everything, the tensors in `shards` files.
-fn folder(at: &Path, config: &serde_json::Value, weights: &Weights, shards: usize) -> PathBuf {
+pub(crate) fn folder(at: &Path, config: &serde_json::Value, weights: &Weights, shards: usize) -> PathBuf {
     let folder = at.join(format!("model-{shards}"));
     std::fs::create_dir_all(&folder).expect("a folder");
     let write = |name: &str, value: &serde_json::Value| {
@@ -116,7 +116,7 @@ fn folder(at: &Path, config: &serde_json::Value, weights: &Weights, shards: usiz
     folder
 }
 
-fn softmax(x: &Tensor) -> Result<Tensor> {
+pub(crate) fn softmax(x: &Tensor) -> Result<Tensor> {
     let x = x.broadcast_sub(&x.max_keepdim(D::Minus1)?)?.exp()?;
     x.broadcast_div(&x.sum_keepdim(D::Minus1)?)
 }
@@ -175,7 +175,7 @@ fn neox_logits(weights: &Weights, tokens: &[u32], parallel: bool) -> Result<Vec<
     norm(weights, "gpt_neox.final_layer_norm", &x, 1e-5)?.matmul(&weights["embed_out.weight"].t()?)?.to_vec2()
 }
 
-fn tokens(count: usize, salt: u32) -> Vec<u32> {
+pub(crate) fn tokens(count: usize, salt: u32) -> Vec<u32> {
     (0..count as u32).map(|i| (i * 31 + salt * 17 + i * i) % 263).collect()
 }
 

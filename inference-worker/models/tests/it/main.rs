@@ -4,6 +4,7 @@ mod damage;
 mod determinism;
 mod families;
 mod gguf;
+mod llama;
 mod minilm;
 mod oracle;
 mod smollm2;

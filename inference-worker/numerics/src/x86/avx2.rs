@@ -23,6 +23,7 @@ as_scalar! {
     rms_norm(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32]) -> Result<(), NumericsError>;
     layer_norm(x: &[f32], gain: &[f32], bias: &[f32], epsilon: f32, out: &mut [f32]) -> Result<(), NumericsError>;
     gelu(x: &mut [f32]);
+    gelu_tanh(x: &mut [f32]);
     unit_bytes(x: &[f32], out: &mut [i8]) -> Result<(), NumericsError>;
     rope(head: &mut [f32], cos: &[f32], sin: &[f32]);
     silu_mul(gate: &mut [f32], up: &[f32]);
