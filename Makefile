@@ -46,6 +46,12 @@ test: deps weights peers ## Runs every test
 test-aarch64: ## Runs the tests of the arithmetic under emulation of 64-bit ARM (ALL=1: the models' too)
 	@./tests/scripts/test-aarch64.sh
 
+.PHONY: cuda-compile
+cuda-compile: deps ## Compiles every kernel of NVIDIA devices (no card needed) and looks for forbidden instructions
+	@libraries=$$(./inference-worker/cuda/fetch-nvrtc.sh); \
+	LD_LIBRARY_PATH="$$libraries$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
+		$(CARGO) test --locked -p noema-cuda --features cuda
+
 .PHONY: lint
 lint: deps ## Checks format and lints
 	$(CARGO) fmt --all --check

@@ -12,7 +12,7 @@ const FILE_LINES_MAX: usize = 1_000;
 /// Layer of every crate (ARCHITECTURE.md). A crate may depend on its own layer and those below.
 const LAYERS: &[(u8, &[&str])] = &[
     (0, &["noema-types", "noema-crypto", "noema-store"]),
-    (1, &["noema-execution-api", "noema-bytecode", "noema-inference-api", "noema-numerics"]),
+    (1, &["noema-execution-api", "noema-bytecode", "noema-inference-api", "noema-numerics", "noema-cuda"]),
     (
         2,
         &[
@@ -39,6 +39,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("blst", &["noema-crypto"]),
     ("candle-core", &["noema-models"]),
     ("clap", &["noema"]),
+    ("cudarc", &["noema-cuda"]),
     ("fastcrypto", &["noema-crypto"]),
     ("jmt", &["noema-state"]),
     ("rocksdb", &["noema-store"]),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::cuda::Remote;
 use noema_inference_api::ModelManifest;
 use noema_numerics::KvBlock;
 use noema_numerics::limits::BLOCK;
@@ -48,6 +49,8 @@ impl CacheShape {
 pub struct KvCache {
     shape: CacheShape,
     pages: Vec<Arc<Vec<f32>>>,
+    /// The pages, if they are on a device; then there are none here.
+    remote: Option<Remote>,
     len: usize,
 }
 
@@ -55,7 +58,22 @@ impl KvCache {
     /// An empty cache.
     #[must_use]
     pub const fn new(shape: CacheShape) -> Self {
-        Self { shape, pages: Vec::new(), len: 0 }
+        Self { shape, pages: Vec::new(), remote: None, len: 0 }
+    }
+
+    /// An empty cache on a device.
+    pub(crate) const fn new_remote(shape: CacheShape, remote: Remote) -> Self {
+        Self { shape, pages: Vec::new(), remote: Some(remote), len: 0 }
+    }
+
+    /// Whether a model on this machine's processors can use it.
+    pub(crate) fn is_local(&self, shape: CacheShape) -> bool {
+        self.shape == shape && self.remote.is_none()
+    }
+
+    /// The pages on a device, if that is where they are.
+    pub(crate) const fn remote_mut(&mut self) -> Option<&mut Remote> {
+        self.remote.as_mut()
     }
 
     /// Shape it was made for.
@@ -86,12 +104,15 @@ impl KvCache {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
         self.pages.truncate(self.len.div_ceil(BLOCK));
+        if let Some(remote) = &mut self.remote {
+            remote.truncate(self.len.div_ceil(BLOCK));
+        }
     }
 
     /// Bytes of its pages, shared ones included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.pages.len() * self.shape.page_bytes()
+        (self.pages.len() + self.remote.as_ref().map_or(0, Remote::len)) * self.shape.page_bytes()
     }
 
     /// Makes room for `count` more positions, and every page they touch this cache's own.

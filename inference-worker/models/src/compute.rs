@@ -44,6 +44,11 @@ impl Matrix {
         self.tiles.copy_row(row, &mut weights);
         arithmetic.embed(&weights, self.scales[row], out);
     }
+
+    /// Weights and scales.
+    pub(crate) fn parts(&self) -> (&Tiles, &[f32]) {
+        (&self.tiles, &self.scales)
+    }
 }
 
 impl Compute {

@@ -114,6 +114,9 @@ pub enum ModelError {
         /// Digest computed here.
         got: Hash,
     },
+    /// A device failed, or cannot do what it is asked for.
+    #[error("device: {0}")]
+    Device(String),
     /// The thread pool could not be built.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {
@@ -133,6 +136,6 @@ impl ModelError {
     /// Whether another try with the same input cannot succeed.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Io { .. } | Self::Threads { .. })
+        !matches!(self, Self::Io { .. } | Self::Threads { .. } | Self::Device(_))
     }
 }

@@ -16,6 +16,7 @@ mod bert;
 mod blocks;
 mod cache;
 mod compute;
+mod cuda;
 mod error;
 mod extension;
 pub mod format;

@@ -80,6 +80,10 @@ impl Model for Llama {
         KvCache::new(CacheShape::of(&self.manifest))
     }
 
+    fn on_device(&self, device: &noema_cuda::Device) -> Result<Arc<dyn Model>, ModelError> {
+        Ok(Arc::new(self.to_device(device)?))
+    }
+
     fn forward(&self, compute: &Compute, steps: &mut [Step<'_>]) -> Vec<Result<Logits, ModelError>> {
         compute.run(|| {
             let refused: Vec<_> = steps.iter().map(|step| self.check(step).err()).collect();
@@ -118,7 +122,7 @@ impl Model for Llama {
 impl Llama {
     fn check(&self, step: &Step<'_>) -> Result<(), ModelError> {
         let ModelManifest { vocab, context, .. } = *self.manifest;
-        if step.cache.shape() != CacheShape::of(&self.manifest) {
+        if !step.cache.is_local(CacheShape::of(&self.manifest)) {
             return Err(ModelError::ForeignCache);
         }
         if step.tokens.is_empty() {

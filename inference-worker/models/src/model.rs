@@ -85,6 +85,15 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// [`ModelError::ForeignCache`] before any work; [`noema_numerics::NumericsError::NonFinite`] when the sequence's
     /// values leave the finite numbers. Logits themselves are checked by whoever draws from them.
     fn forward(&self, compute: &Compute, steps: &mut [Step<'_>]) -> Vec<Result<Logits, ModelError>>;
+
+    /// The same model with weights and caches on a device; caches of one are not those of the other.
+    ///
+    /// # Errors
+    /// [`ModelError::Device`] when the device fails, lacks memory, or has no kernels for the model's family.
+    fn on_device(&self, _device: &noema_cuda::Device) -> Result<Arc<dyn Model>, ModelError> {
+        let family = self.manifest().family;
+        Err(ModelError::Device(format!("models of the family {family:?} run on processors only")))
+    }
 }
 
 /// A model that turns texts into directions: texts of like meaning point the same way.

@@ -93,7 +93,7 @@ impl Model for NeoX {
 impl NeoX {
     fn check(&self, step: &Step<'_>) -> Result<(), ModelError> {
         let ModelManifest { vocab, context, .. } = *self.manifest;
-        if step.cache.shape() != CacheShape::of(&self.manifest) {
+        if !step.cache.is_local(CacheShape::of(&self.manifest)) {
             return Err(ModelError::ForeignCache);
         }
         if step.tokens.is_empty() {

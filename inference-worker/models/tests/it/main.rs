@@ -2,6 +2,7 @@
 
 mod damage;
 mod determinism;
+mod device;
 mod families;
 mod gguf;
 mod llama;
