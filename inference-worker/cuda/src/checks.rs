@@ -166,7 +166,8 @@ pub fn product(
     let matrix = if split == 0 {
         device.matrix(&[(&tiles, &scales)])?
     } else {
-        let [first, second] = [&weights[..split * inputs], &weights[split * inputs..]].map(|part| Tiles::of(part, inputs));
+        let [first, second] =
+            [&weights[..split * inputs], &weights[split * inputs..]].map(|part| Tiles::of(part, inputs));
         device.matrix(&[(&first, &scales[..split]), (&second, &scales[split..])])?
     };
     let limit = source.below(4) == 0;

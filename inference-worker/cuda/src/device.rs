@@ -281,7 +281,10 @@ impl Device {
     /// [`CudaError::Device`].
     pub fn matrix(&self, parts: &[(&Tiles, &[f32])]) -> Result<Matrix, CudaError> {
         let inputs = parts[0].0.inputs();
-        assert!(parts.iter().all(|(tiles, scales)| tiles.inputs() == inputs && tiles.rows() == scales.len()), "one width");
+        assert!(
+            parts.iter().all(|(tiles, scales)| tiles.inputs() == inputs && tiles.rows() == scales.len()),
+            "one width"
+        );
         assert!(inputs > 0 && inputs <= PRODUCT_INPUTS_MAX, "a product of {inputs} inputs is not defined");
         let stride = inputs.next_multiple_of(STRIDE);
         let rows: usize = parts.iter().map(|(tiles, _)| tiles.rows()).sum();

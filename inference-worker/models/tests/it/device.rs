@@ -115,6 +115,18 @@ fn caches_of_processor_and_device_are_strangers() {
 }
 
 #[test]
+fn biases_and_stretched_rotation_give_the_processors_bits() {
+    let here = load_bytes(&synthetic::tiny_qwen(3), None).expect("loads");
+    let there = here.on_device(device()).expect("kernels for the family");
+    let [here, there] = [&here, &there].map(|loaded| {
+        let mut cache = loaded.causal().expect("it continues texts").new_cache();
+        bits(&forward(loaded, &mut [Step { tokens: &tokens(20, 1), cache: &mut cache, want: Want::All }]))
+    });
+    assert!(here[0].is_ok());
+    assert_eq!(here, there);
+}
+
+#[test]
 fn families_without_kernels_say_so() {
     for file in [synthetic::tiny_neox(1), synthetic::tiny_bert(1)] {
         let error = load_bytes(&file, None).expect("loads").on_device(device()).expect_err("processors only");
