@@ -28,7 +28,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "noema-network",
         ],
     ),
-    (3, &["noema-consensus", "noema-mempool", "noema-engine"]),
+    (3, &["noema-consensus", "noema-mempool", "noema-engine", "noema-remote"]),
     (4, &["noema-node"]),
     (5, &["noema", "noema-sdk", "noema-sim", "noema-tests"]),
 ];
@@ -44,8 +44,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("jmt", &["noema-state"]),
     ("rocksdb", &["noema-store"]),
     ("rustls", &["noema-network"]),
+    ("ratatui", &["noema"]),
     ("tokenizers", &["noema-models"]),
     ("tokio-rustls", &["noema-network"]),
+    ("tonic", &["noema-remote"]),
     ("ureq", &["noema-node", "noema-sdk", "noema-tests"]),
 ];
 

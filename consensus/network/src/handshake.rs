@@ -59,7 +59,7 @@ impl From<LaneError> for HandshakeError {
 
 impl HandshakeError {
     /// Finds in an error of TLS what a person wants to know.
-    fn from_tls(error: io::Error) -> Self {
+    pub(crate) fn from_tls(error: io::Error) -> Self {
         let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match tls {
             Some(

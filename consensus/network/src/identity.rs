@@ -41,6 +41,7 @@ pub(crate) trait Admission: Send + Sync + std::fmt::Debug {
 pub(crate) struct Identity {
     key: Ed25519PublicKey,
     chain: Hash,
+    protocol: Vec<u8>,
     certified: Arc<CertifiedKey>,
     provider: Arc<CryptoProvider>,
 }
@@ -104,7 +105,13 @@ impl Identity {
         let private = PrivatePkcs8KeyDer::from([&PKCS8_PREFIX[..], &signer.private_bytes()].concat());
         let signing = ring::sign::any_eddsa_type(&private).map_err(|error| NetworkError::Tls(error.to_string()))?;
         let certified = CertifiedKey::new(vec![CertificateDer::from(spki_of(&public))], signing);
-        Ok(Self { key: public, chain, certified: Arc::new(certified), provider: Arc::new(provider()) })
+        let protocol = format!("{PROTOCOL}{chain}").into_bytes();
+        Ok(Self { key: public, chain, protocol, certified: Arc::new(certified), provider: Arc::new(provider()) })
+    }
+
+    /// The same key for something else than messages between validators.
+    pub(crate) fn speaking(self, protocol: Vec<u8>) -> Self {
+        Self { protocol, ..self }
     }
 
     pub(crate) fn key(&self) -> Ed25519PublicKey {
@@ -117,7 +124,7 @@ impl Identity {
 
     /// What both sides must have agreed on.
     pub(crate) fn protocol(&self) -> Vec<u8> {
-        format!("{PROTOCOL}{}", self.chain).into_bytes()
+        self.protocol.clone()
     }
 
     fn verifier<A: Admission>(&self, admission: A) -> Arc<Verifier<A>> {

@@ -1,7 +1,7 @@
 //! Carries messages between validators, authenticated and encrypted by their network keys.
 //!
 //! [`Transport`] is the seam that consensus is written against; [`Network`] is it over sockets, [`memory`] without, for
-//! tests.
+//! tests. [`SecureSide`] lends the same handshake to other connections of a node.
 //!
 //! # What holds
 //! - Only validators in the set of peers, on the same chain, get past the handshake of TLS 1.3; both sides prove their
@@ -35,9 +35,11 @@ mod network;
 mod outbox;
 mod peer;
 mod rate;
+mod secure;
 mod transport;
 
 pub use error::NetworkError;
 pub use limits::{ChannelLimits, Limits};
 pub use network::{Network, NetworkConfig};
+pub use secure::{SecureAcceptor, SecureError, SecureSide, SecureStream};
 pub use transport::{Channel, NetworkEvent, Peer, SendError, Transport};

@@ -36,5 +36,6 @@ mod spill;
 mod tests;
 mod text;
 
-pub use pool::{Pool, PoolConfig, PoolError, PoolStats, Resources};
+pub use memo::Memo;
+pub use pool::{Pool, PoolConfig, PoolError, PoolStats, Resources, weight};
 pub use spill::Spill;

@@ -8,7 +8,7 @@ use crate::limits::{MEMO_ANSWERS_MAX, MEMO_BYTES_MAX, MEMO_FRESH_ANSWERS};
 
 /// Answers by job, bounded in count and bytes.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
+pub struct Memo {
     answers: BTreeMap<JobId, Answer>,
     order: VecDeque<JobId>,
     bytes: usize,
@@ -27,12 +27,13 @@ fn weight(answer: &Answer) -> usize {
 
 impl Memo {
     /// The answer to a job, if it is remembered.
-    pub(crate) fn get(&self, id: JobId) -> Option<&Answer> {
+    #[must_use]
+    pub fn get(&self, id: JobId) -> Option<&Answer> {
         self.answers.get(&id)
     }
 
     /// Remembers an answer; what had to be forgotten for it.
-    pub(crate) fn insert(&mut self, id: JobId, answer: Answer) -> Vec<(JobId, Answer)> {
+    pub fn insert(&mut self, id: JobId, answer: Answer) -> Vec<(JobId, Answer)> {
         let added = weight(&answer);
         match self.answers.insert(id, answer) {
             // An answer is a function of its job: the old one is the same.

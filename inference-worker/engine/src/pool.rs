@@ -166,7 +166,8 @@ pub(crate) struct Open {
 }
 
 /// Bytes a job is counted with.
-fn weight(job: &Job) -> usize {
+#[must_use]
+pub fn weight(job: &Job) -> usize {
     let options = &job.options;
     let kind = match &job.kind {
         JobKind::Choose(choices) => choices.iter().map(String::len).sum(),
