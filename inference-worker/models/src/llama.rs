@@ -236,7 +236,7 @@ impl Llama {
             [self.manifest.heads, self.manifest.kv_heads, self.manifest.head_dim].map(|x| x as usize);
         let blocks: Vec<Vec<Vec<KvBlock<'_>>>> =
             steps.iter().map(|step| (0..kv_heads).map(|head| step.cache.blocks(layer, head)).collect()).collect();
-        out.clear();
+        // Written over, all of it; so are the other buffers that are resized here.
         out.resize(q.len(), 0.0);
         let reads: usize = rows.iter().map(|row| row.position + 1).sum();
         let big = reads * q.len() / rows.len() >= PARALLEL_WORK_MIN;
@@ -296,7 +296,6 @@ impl Llama {
 
 /// Quantises rows of `width` values. A row that fails counts as zeros, so that the other rows can go on.
 fn quantise(compute: &Compute, rows: &[Row], values: &[f32], width: usize, out: &mut Quantised, faults: &mut Faults) {
-    out.values.clear();
     out.values.resize(values.len(), 0);
     let big = values.len() >= PARALLEL_WORK_MIN;
     let results = compute.map_chunks(big, &mut out.values, width, |i, q| {

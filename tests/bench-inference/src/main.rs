@@ -23,8 +23,9 @@ use noema_numerics::Kernel;
 
 const PROMPT_TOKENS: u32 = 512;
 const NEW_TOKENS: usize = 128;
-/// Tokens per step of a prompt, the same for both.
-const CHUNK: usize = 512;
+/// Tokens per step of a prompt: what our engine reads in one turn, and llama.cpp's default.
+const CHUNK: usize = 128;
+const LLAMA_CHUNK: usize = 512;
 const SEQUENCES: usize = 16;
 /// Steps of the many sequences.
 const STEPS: usize = 16;
@@ -45,13 +46,13 @@ fn main() -> Result<()> {
     let gguf = PathBuf::from(arguments.next().ok_or("name a GGUF file")?);
     let canonical = PathBuf::from(arguments.next().ok_or("name the canonical file made from it")?);
     let repetitions = arguments.next().map_or(Ok(REPETITIONS), |count| count.parse())?;
+    let kernel = Kernel::best();
+    let ours = load_ours(&canonical, kernel)?;
     let mut backend = LlamaBackend::init()?;
     backend.void_logs();
     let quantised = gguf.with_extension("requantised.Q8_0.gguf");
     requantise(&gguf, &quantised)?;
     let theirs = LlamaModel::load_from_file(&backend, &quantised, &LlamaModelParams::default())?;
-    let ours = load(&canonical, None)?;
-    let kernel = Kernel::best();
     println!("kernel {kernel}; medians of {repetitions}; prompt {PROMPT_TOKENS}, new {NEW_TOKENS} tokens; tokens/s");
     println!("| threads | what | ours | llama.cpp Q8_0 | ratio |\n| --- | --- | --- | --- | --- |");
     for threads in [1, 2] {
@@ -72,6 +73,32 @@ fn main() -> Result<()> {
         println!("| {threads} | decode, {SEQUENCES} sequences | {many:.1} | | {:.2} x one sequence |", many / one);
     }
     Ok(())
+}
+
+/// Loads our model, runs it once and prints what that takes of memory, before anything else has taken any.
+fn load_ours(canonical: &Path, kernel: Kernel) -> Result<LoadedModel> {
+    let before = resident_kib()?;
+    let ours = load(canonical, None)?;
+    run_ours(&ours, &Compute::with_threads(kernel, 1)?)?;
+    let taken = resident_kib()? - before;
+    let weights = std::fs::metadata(canonical)?.len() / 1024;
+    let mut cache = causal(&ours)?.new_cache();
+    let prompt = prompt(ours.manifest.vocab);
+    for tokens in prompt.chunks(CHUNK) {
+        let mut steps = [Step { tokens, cache: &mut cache, want: Want::Nothing }];
+        causal(&ours)?.forward(&Compute::with_threads(kernel, 1)?, &mut steps).pop().ok_or("no result")??;
+    }
+    let caches = cache.bytes() as u64 / 1024;
+    let ratio = taken as f64 / (weights + caches) as f64;
+    println!("memory: {taken} KiB resident, {ratio:.2} x the file of {weights} KiB and a cache of {caches} KiB");
+    Ok(ours)
+}
+
+/// Most memory this process has had resident so far.
+fn resident_kib() -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak of resident memory")?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -150,13 +177,13 @@ fn run_many(loaded: &LoadedModel, compute: &Compute) -> Result<f64> {
 fn run_llama(backend: &LlamaBackend, model: &LlamaModel, threads: i32) -> Result<Speed> {
     let options = LlamaContextParams::default()
         .with_n_ctx(NonZeroU32::new(CONTEXT))
-        .with_n_batch(CHUNK as u32)
-        .with_n_ubatch(CHUNK as u32)
+        .with_n_batch(LLAMA_CHUNK as u32)
+        .with_n_ubatch(LLAMA_CHUNK as u32)
         .with_n_threads(threads)
         .with_n_threads_batch(threads);
     let mut context = model.new_context(backend, options)?;
     let prompt = prompt(model.n_vocab() as u32);
-    let mut batch = LlamaBatch::new(CHUNK, 1);
+    let mut batch = LlamaBatch::new(LLAMA_CHUNK, 1);
     let start = Instant::now();
     for (i, &token) in prompt.iter().enumerate() {
         batch.add(LlamaToken(token as i32), i as i32, &[0], i + 1 == prompt.len())?;
