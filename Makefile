@@ -52,6 +52,10 @@ cuda-compile: deps ## Compiles every kernel of NVIDIA devices (no card needed) a
 	LD_LIBRARY_PATH="$$libraries$${LD_LIBRARY_PATH:+:$$LD_LIBRARY_PATH}" \
 		$(CARGO) test --locked -p noema-cuda --features cuda
 
+.PHONY: gpu-check
+gpu-check: deps ## Compares an NVIDIA device with the processor bit by bit and measures it (has not been run on a card)
+	@./tests/scripts/gpu-check.sh
+
 .PHONY: lint
 lint: deps ## Checks format and lints
 	$(CARGO) fmt --all --check

@@ -30,8 +30,8 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// [`CudaError::Device`], when there is not enough of it for example.
     fn allocate(&self, bytes: usize) -> Result<u64, CudaError>;
 
-    /// Gives memory back.
-    fn free(&self, address: u64);
+    /// Gives memory back, of the size that was asked for.
+    fn free(&self, address: u64, bytes: usize);
 
     /// Copies to the device.
     ///

@@ -30,7 +30,7 @@ pub struct Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.backend.free(self.address);
+        self.backend.free(self.address, self.bytes.max(1));
     }
 }
 

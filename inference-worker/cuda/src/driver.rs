@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cudarc::driver::{CudaContext, CudaFunction, DriverError, result, sys};
 use cudarc::nvrtc::{self, CompileError, CompileOptions, Ptx};
 
 use crate::kernels;
+use crate::limits::{KEPT_MAX, KEPT_PIECE_MAX};
 use crate::{Backend, CudaError, Launch};
 
 /// One device and the kernels compiled for it. Everything goes through its default stream, so that order is kept.
@@ -17,6 +18,15 @@ pub(crate) struct Driver {
     context: Arc<CudaContext>,
     functions: BTreeMap<&'static str, CudaFunction>,
     name: String,
+    kept: Mutex<Kept>,
+}
+
+/// Small pieces of memory that were given back, by size: a decoding step asks for the same ones as the step before, and
+/// the driver takes its time. They go with the context.
+#[derive(Debug, Default)]
+struct Kept {
+    pieces: BTreeMap<usize, Vec<u64>>,
+    bytes: usize,
 }
 
 fn failed(what: impl Into<String>) -> impl FnOnce(DriverError) -> CudaError {
@@ -74,7 +84,7 @@ impl Driver {
         let module = context.load_module(ptx).map_err(failed("loading the kernels"))?;
         let function = |name: &'static str| Ok((name, module.load_function(name).map_err(failed(name))?));
         let functions = kernels::NAMES.into_iter().map(function).collect::<Result<_, CudaError>>()?;
-        Ok(Self { context, functions, name: format!("{name} ({ordinal})") })
+        Ok(Self { context, functions, name: format!("{name} ({ordinal})"), kept: Mutex::default() })
     }
 
     fn bind(&self) -> Result<(), CudaError> {
@@ -88,12 +98,26 @@ impl Backend for Driver {
     }
 
     fn allocate(&self, bytes: usize) -> Result<u64, CudaError> {
+        let mut kept = self.kept.lock().expect("no thread panics while it holds this");
+        if let Some(address) = kept.pieces.get_mut(&bytes).and_then(Vec::pop) {
+            kept.bytes -= bytes;
+            return Ok(address);
+        }
+        drop(kept);
         self.bind()?;
         // SAFETY: the memory belongs to whoever asked, until `free`.
         unsafe { result::malloc_sync(bytes) }.map_err(failed(format!("taking {bytes} bytes")))
     }
 
-    fn free(&self, address: u64) {
+    fn free(&self, address: u64, bytes: usize) {
+        let mut kept = self.kept.lock().expect("no thread panics while it holds this");
+        if bytes <= KEPT_PIECE_MAX && kept.bytes + bytes <= KEPT_MAX {
+            // Whoever gets it next uses it after all that was launched before: there is one stream.
+            kept.bytes += bytes;
+            kept.pieces.entry(bytes).or_default().push(address);
+            return;
+        }
+        drop(kept);
         if self.bind().is_ok() {
             // SAFETY: the address came from `allocate`, and its owner gives it back once. The driver waits for kernels.
             let freed = unsafe { result::free_sync(address) };

@@ -134,7 +134,7 @@ impl Backend for Emulator {
         Ok(address)
     }
 
-    fn free(&self, address: u64) {
+    fn free(&self, address: u64, _: usize) {
         self.memory.lock().expect("no thread panics while it holds this").remove(&address);
     }
 

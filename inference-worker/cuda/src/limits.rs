@@ -12,5 +12,9 @@ pub const MANY_TOKENS_MIN: usize = 9;
 pub const ROW_THREADS: u32 = 256;
 /// Bytes of scratch for scores and sums of one attention, at most, unless one row needs more.
 pub const ATTENTION_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a piece of memory that is kept for the next who asks for its size, at most.
+pub const KEPT_PIECE_MAX: usize = 1 << 20;
+/// Bytes that are kept in all, at most.
+pub const KEPT_MAX: usize = 64 << 20;
 /// Operations of one batch, at most: their number and the kind of a fault share 32 bits.
 pub const OPERATIONS_MAX: u32 = 1 << 28;

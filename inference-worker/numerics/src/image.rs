@@ -6,7 +6,9 @@
 //! row, the channels of each side by side, zeros where the kernel reaches past the edge.
 
 use crate::rope::{self, Turns};
-use crate::{Arithmetic, Draws, Kernel, NumericsError};
+#[cfg(any(test, target_arch = "x86_64"))]
+use crate::Kernel;
+use crate::{Arithmetic, Draws, NumericsError};
 
 /// What the values of a group are shifted and stretched by.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

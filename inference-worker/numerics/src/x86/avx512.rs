@@ -3,7 +3,7 @@
 //! One vector holds a pair of inputs of a whole tile, widened as it is read. `vpdpwssd` adds pairs of 16-bit products to
 //! i32 lanes without saturation: the same bound as `vpmaddwd`, 256 pair sums.
 
-use std::arch::x86_64::*;
+use super::wide::*;
 
 use crate::tiles::{Columns, PAIR, Rows, TILE_ROWS};
 
@@ -122,13 +122,9 @@ macro_rules! product_with {
     };
 }
 
-product_with!("avx512f,avx512bw,avx512vl,avx2,fma", product, multiply, sums, |sum, weights, q| {
+with_avx512!(product_with, product, multiply, sums, |sum, weights, q| {
     _mm512_add_epi32(sum, _mm512_madd_epi16(weights, q))
 });
-product_with!(
-    "avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma",
-    product_vnni,
-    multiply_vnni,
-    sums_vnni,
-    |sum, weights, q| { _mm512_dpwssd_epi32(sum, weights, q) }
-);
+with_avx512_vnni!(product_with, product_vnni, multiply_vnni, sums_vnni, |sum, weights, q| {
+    _mm512_dpwssd_epi32(sum, weights, q)
+});
