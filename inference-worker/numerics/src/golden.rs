@@ -5,7 +5,9 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::image::{self, Group, Levels};
 use crate::limits::BLOCK;
-use crate::{Arithmetic, AttentionScratch, Draws, Kernel, KvBlock, NumericsError, Sampling, Tiles, rope, weights};
+use crate::{
+    Arithmetic, AttentionScratch, Draws, Kernel, KvBlock, Lines, NumericsError, Sampling, Tiles, rope, weights,
+};
 
 /// One operation and the digest of its results.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,11 +30,12 @@ pub struct Report {
 type Golden = fn(&Arithmetic, &mut Source, &mut Digest) -> Result<(), NumericsError>;
 
 /// Operations, how to exercise them, and the frozen digests.
-const GOLDEN: [(&str, Golden, &str); 22] = [
+const GOLDEN: [(&str, Golden, &str); 23] = [
     ("quantise", quantise, "3da70342cea7c4a10b80cc3b0496e6c824d1ad9c9f11faa6232a59ee73be9552"),
     ("product", product, "55f9b398c4cec48c5f04b158804f2640f0400c6e6f60f577b3f97844263ed0fc"),
     ("rms_norm", rms_norm, "87d3095059926af8f1eee25d2fb2caac715759318a9359ffea0cf903cdd5b4f2"),
     ("rope", rotate, "d956a5b8e37b61fee69000a8cb5affd7586a920a4627f8ea812d1cd34cb65a66"),
+    ("attend_lines", attend_lines, "99b462efab3ba1b482e6a9c7b12dae8e291f54f831c28e6aa44847ecf1b73499"),
     ("attend", attend, "e27a0b4bad4d686ccf9605e90a75c50bd8defd153d6559b90e63817fbe8f34eb"),
     ("softmax", softmax, "ac96d2a4d7c41bf6bdb25c5166739b05d5726473a8504b1ce6a4ae85b466c824"),
     ("silu_mul", silu_mul, "432771df38e40700e57415f249554319309ee03be3a72cf735171ceac070b99c"),
@@ -194,6 +197,23 @@ fn attend(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> 
         let blocks: Vec<_> = data.iter().map(|(keys, values)| KvBlock { keys, values }).collect();
         let (query, mut out) = (source.values(head_dim), vec![0.0; head_dim]);
         arithmetic.attend(&query, &blocks, len, &mut AttentionScratch::default(), &mut out)?;
+        digest.floats(&out);
+    }
+    Ok(())
+}
+
+/// Several heads that share keys and values, at consecutive positions.
+fn attend_lines(arithmetic: &Arithmetic, source: &mut Source, digest: &mut Digest) -> Result<(), NumericsError> {
+    for (heads, head_dim, len, count) in [(1, 8, 1, 3), (2, 20, 60, 9), (3, 64, 64, 2), (4, 36, 1, 17), (9, 16, 130, 5)]
+    {
+        let data: Vec<_> = (0..usize::div_ceil(len + count - 1, BLOCK))
+            .map(|_| (source.values(head_dim * BLOCK), source.values(head_dim * BLOCK)))
+            .collect();
+        let blocks: Vec<_> = data.iter().map(|(keys, values)| KvBlock { keys, values }).collect();
+        let width = heads * head_dim;
+        let (queries, mut out) = (source.values(count * width), vec![0.0; count * width]);
+        let lines = Lines { count, width, from: 0, columns: width };
+        arithmetic.attend_lines(&queries, lines, head_dim, &blocks, len, &mut AttentionScratch::default(), &mut out)?;
         digest.floats(&out);
     }
     Ok(())

@@ -5,9 +5,9 @@
 //! product: one activation row per place of its result, which holds the places under the kernel from the top left, row by
 //! row, the channels of each side by side, zeros where the kernel reaches past the edge.
 
-use crate::rope::{self, Turns};
 #[cfg(any(test, target_arch = "x86_64"))]
 use crate::Kernel;
+use crate::rope::{self, Turns};
 use crate::{Arithmetic, Draws, NumericsError};
 
 /// What the values of a group are shifted and stretched by.
