@@ -85,7 +85,7 @@ fn arithmetic(kernel: Kernel, report: Result<Report, NumericsError>) -> Vec<Chec
 fn model_code(kernel: Kernel, threads: usize, digest: Result<Hash, ModelError>) -> Check {
     let (digest, wrong) = match digest {
         Ok(digest) => (digest.to_string(), None),
-        Err(ModelError::Golden { expected, got }) => (got.to_string(), Some(format!("expected {expected}"))),
+        Err(ModelError::Golden { expected, got, .. }) => (got.to_string(), Some(format!("expected {expected}"))),
         Err(error) => (String::new(), Some(error.to_string())),
     };
     Check { kernel, threads, what: "model code".to_owned(), digest, wrong }
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_model_code_and_given_models_count_too() {
-        let golden = ModelError::Golden { expected: "0x01", got: WRONG };
+        let golden = ModelError::Golden { family: "llama", expected: "0x01", got: WRONG };
         assert!(verdict(&[model_code(Kernel::Scalar, 1, Ok(RIGHT))]).is_ok());
         assert!(verdict(&[model_code(Kernel::Scalar, 1, Err(golden))]).is_err());
         let run = |second| vec![(Kernel::Scalar, 1, Ok(RIGHT)), (Kernel::Avx2, 2, second)];

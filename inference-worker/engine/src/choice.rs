@@ -33,7 +33,7 @@ pub(crate) struct Candidate {
 impl Choice {
     pub(crate) fn new(choices: &[String], model: &LoadedModel) -> Result<Self, ModelError> {
         let candidate = |text: &String| {
-            let tokens = model.tokenizer.encode(text, Special::Text)?;
+            let tokens = model.tokenizer.encode_continuation(text, Special::Text)?;
             Ok(Candidate { tokens, cache: None, read: 0, surprise: 0 })
         };
         Ok(Self {

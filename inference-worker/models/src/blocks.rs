@@ -36,6 +36,8 @@ pub(crate) struct Attention {
 pub(crate) struct FeedForward {
     pub(crate) up: Linear,
     pub(crate) down: Linear,
+    /// Whether GELU is the form by the hyperbolic tangent.
+    pub(crate) is_tanh: bool,
 }
 
 /// One batch: how to compute, whose each row is, and the first fault of each owner.
@@ -101,7 +103,10 @@ impl Batch<'_> {
         let mut inner = self.linear(&layers.up, input);
         let width = layers.up.bias.len();
         let big = inner.len() >= PARALLEL_WORK_MIN;
-        self.compute.map_chunks(big, &mut inner, width, |_, row| self.compute.arithmetic().gelu(row));
+        self.compute.map_chunks(big, &mut inner, width, |_, row| match layers.is_tanh {
+            true => self.compute.arithmetic().gelu_tanh(row),
+            false => self.compute.arithmetic().gelu(row),
+        });
         let input = self.quantise(&inner, width);
         self.linear(&layers.down, &input)
     }

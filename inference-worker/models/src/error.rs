@@ -107,8 +107,10 @@ pub enum ModelError {
     #[error(transparent)]
     Numerics(#[from] NumericsError),
     /// The golden vector came out different: this machine must not serve.
-    #[error("the model code computes wrongly here: digest {got}, expected {expected}")]
+    #[error("the model code of {family} computes wrongly here: digest {got}, expected {expected}")]
     Golden {
+        /// Which family.
+        family: &'static str,
         /// Frozen digest.
         expected: &'static str,
         /// Digest computed here.

@@ -36,6 +36,13 @@ pub enum Extension {
         /// How rotary angles are stretched.
         stretch: Stretch,
     },
+    /// As [`Extension::NeoX`], with GELU by the hyperbolic tangent.
+    NeoXTanh {
+        /// Values of a head that are rotated, from its first on.
+        rotary: u32,
+        /// Whether attention and feed-forward layer read the same input, rather than one the other's output.
+        parallel: bool,
+    },
 }
 
 /// How rotary angles are stretched; factors are in thousandths. The order of variants is the format.
@@ -110,7 +117,7 @@ impl Extension {
     /// Values of a head that are rotated.
     pub(crate) const fn rotary(&self, manifest: &ModelManifest) -> u32 {
         match self {
-            Self::NeoX { rotary, .. } => *rotary,
+            Self::NeoX { rotary, .. } | Self::NeoXTanh { rotary, .. } => *rotary,
             Self::None | Self::Llama { .. } => manifest.head_dim,
             Self::Bert { .. } => 0,
         }
@@ -121,7 +128,7 @@ impl Extension {
         let family = manifest.family;
         let fits = match self {
             Self::None | Self::Llama { .. } => family == Family::Llama,
-            Self::NeoX { .. } => family == Family::NeoX,
+            Self::NeoX { .. } | Self::NeoXTanh { .. } => family == Family::NeoX,
             Self::Bert { .. } => family == Family::Bert,
         };
         rule("family", family as u64, fits, || "the family of the numbers that follow the header".to_owned())?;
@@ -137,7 +144,7 @@ impl Extension {
                 rule("file version", 2, !is_plain, || "1 for a plain LLaMA model".to_owned())?;
                 stretch.check()
             }
-            Self::NeoX { rotary, .. } => {
+            Self::NeoX { rotary, .. } | Self::NeoXTanh { rotary, .. } => {
                 let fits = (2..=manifest.head_dim).contains(rotary) && rotary.is_multiple_of(2);
                 rule("rotated values", u64::from(*rotary), fits, || {
                     format!("an even number up to the head's {}", manifest.head_dim)
@@ -194,7 +201,7 @@ impl Extension {
         match self {
             Self::None => llama(manifest, false, list),
             Self::Llama { biases, .. } => llama(manifest, *biases, list),
-            Self::NeoX { .. } => neox(manifest, list),
+            Self::NeoX { .. } | Self::NeoXTanh { .. } => neox(manifest, list),
             Self::Bert { .. } => bert(manifest, list),
         }
     }

@@ -16,6 +16,8 @@
 //! A family with numbers of its own has them in a file of the second version: magic "NOEMAW02", and an [`Extension`]
 //! right after the header, within its length.
 //!
+//! The tokenizer is a BCS [`crate::TokenizerData`], followed by a [`crate::More`] if that is not empty.
+//!
 //! Sections of the LLaMA family: `rope.cos`, `rope.sin` (context x head_dim / 2), `tokenizer`, `embed` (vocab x hidden),
 //! then per layer `attn_norm`, `q`, `k`, `v`, `o`, `ffn_norm`, `gate`, `up`, `down`, then `norm` and, unless the head is
 //! tied, `head`. Rotary pairs are `(j, j + head_dim / 2)` within each head. `extension.rs` lists the sections of the other

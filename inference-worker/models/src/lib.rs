@@ -27,13 +27,14 @@ mod llama;
 mod load;
 mod model;
 mod neox;
+mod sentence;
 pub mod synthetic;
 mod tokenizer;
 
 pub use cache::{CacheShape, KvCache};
 pub use compute::Compute;
 pub use error::ModelError;
-pub use golden::self_test;
+pub use golden::{self_test, self_tests};
 pub use load::{LoadedModel, load, load_bytes};
 pub use model::{Embedder, Logits, Model, Network, Step, Want};
-pub use tokenizer::{PreTokenizer, Special, Tokenizer, TokenizerData};
+pub use tokenizer::{More, PreTokenizer, Prefix, Special, Tokenizer, TokenizerData};

@@ -22,6 +22,8 @@ pub const STRETCH_MILLI_MAX: u32 = 1_000_000;
 pub const TEMPLATE_BYTES_MAX: usize = 1 << 20;
 /// Special tokens, at most.
 pub const SPECIAL_TOKENS_MAX: usize = 4_096;
+/// Added tokens that are not special, at most.
+pub const ADDED_TOKENS_MAX: usize = 65_536;
 /// Rows (tokens of all texts) that one batch of embeddings holds, at most, unless one text is longer.
 pub const EMBED_ROWS_MAX: usize = 2_048;
 /// Bytes of the JSON files of a Hugging Face folder and of a safetensors header, at most.

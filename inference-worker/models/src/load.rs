@@ -163,7 +163,12 @@ fn read_sections(
     let network = match extension {
         Extension::None => Network::Causal(Arc::new(llama(sections, manifest, cos, sin, false)?)),
         Extension::Llama { biases, .. } => Network::Causal(Arc::new(llama(sections, manifest, cos, sin, *biases)?)),
-        Extension::NeoX { parallel, .. } => Network::Causal(Arc::new(neox(sections, manifest, cos, sin, *parallel)?)),
+        Extension::NeoX { parallel, .. } | Extension::NeoXTanh { parallel, .. } => {
+            let is_tanh = matches!(extension, Extension::NeoXTanh { .. });
+            let mut model = neox(sections, manifest, cos, sin, *parallel)?;
+            model.layers.iter_mut().for_each(|layer| layer.feed_forward.is_tanh = is_tanh);
+            Network::Causal(Arc::new(model))
+        }
         Extension::Bert { first, last, pooling } => {
             Network::Embedder(Arc::new(bert(sections, manifest, [*first, *last], *pooling)?))
         }
@@ -287,7 +292,7 @@ impl Sections<'_, '_> {
     }
 
     fn feed_forward(&mut self) -> Result<FeedForward, ModelError> {
-        Ok(FeedForward { up: self.linear()?, down: self.linear()? })
+        Ok(FeedForward { up: self.linear()?, down: self.linear()?, is_tanh: false })
     }
 
     fn matrix(&mut self) -> Result<Matrix, ModelError> {

@@ -8,7 +8,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use crate::format::{self, Extension, Pooling, Stretch, WeightSource};
 use crate::tokenizer::Alphabet;
-use crate::{ModelError, PreTokenizer, TokenizerData};
+use crate::{ModelError, More, PreTokenizer, TokenizerData};
 
 /// Pairs the synthetic tokenizer merges, in GPT-2's alphabet.
 const MERGES: [(&str, &str); 7] = [("t", "h"), ("h", "e"), ("i", "n"), ("e", "r"), ("a", "n"), ("Ġ", "t"), ("Ġ", "a")];
@@ -25,7 +25,7 @@ pub fn tokenizer_data() -> TokenizerData {
     let merges = MERGES.map(|(a, b)| (id(a), id(b))).to_vec();
     let special = vec![tokens.len() as u32, tokens.len() as u32 + 1];
     tokens.extend([START.to_owned(), END.to_owned()]);
-    TokenizerData { pre: PreTokenizer::SmolLm, tokens, special, merges }
+    TokenizerData { pre: PreTokenizer::SmolLm, tokens, special, merges, more: More::default() }
 }
 
 /// The shape of [`tiny_llama`]: 2 layers, width 32, 4 heads over 2 key-value heads, context 256.
@@ -65,6 +65,14 @@ pub fn tiny_llama(seed: u64) -> Vec<u8> {
 pub fn tiny_neox(seed: u64) -> Vec<u8> {
     let manifest = ModelManifest { family: Family::NeoX, kv_heads: 4, tied_head: false, ..tiny_manifest() };
     let extension = Extension::NeoX { rotary: 4, parallel: true };
+    random_model_with(&manifest, &extension, seed).expect("the shape is within all limits")
+}
+
+/// As [`tiny_neox`], with GELU by the hyperbolic tangent and one branch after the other.
+#[must_use]
+pub fn tiny_neox_tanh(seed: u64) -> Vec<u8> {
+    let manifest = ModelManifest { family: Family::NeoX, kv_heads: 4, tied_head: false, ..tiny_manifest() };
+    let extension = Extension::NeoXTanh { rotary: 8, parallel: false };
     random_model_with(&manifest, &extension, seed).expect("the shape is within all limits")
 }
 

@@ -12,18 +12,14 @@ use candle_core::quantized::gguf_file::{Content, TensorInfo, Value};
 use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, SpecialTokens};
 
 use super::{SCALINGS, thousandths, unsupported};
+use crate::ModelError;
 use crate::format::{Extension, SectionKind, Stretch, WeightSource, directory_with};
-use crate::{ModelError, PreTokenizer, TokenizerData};
 
 /// Texts of special tokens that end an answer, whatever the file names as its end token.
 pub(super) const END_TEXTS: [&str; 5] = ["<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "</s>"];
-/// Kinds of tokens in `tokenizer.ggml.token_type`.
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-
 /// An open GGUF file.
 pub struct GgufFile<R> {
-    content: Content,
+    pub(super) content: Content,
     source: R,
     length: u64,
     head_dim: u32,
@@ -139,33 +135,6 @@ impl<R: Read + Seek> GgufFile<R> {
         }
     }
 
-    /// The tokenizer that the metadata describe.
-    ///
-    /// # Errors
-    /// [`ModelError::Unsupported`] for another kind of tokenizer, [`ModelError::Tokenizer`] for contradictions.
-    pub fn tokenizer(&self) -> Result<TokenizerData, ModelError> {
-        let kind = self.text("tokenizer.ggml.model")?;
-        if kind != "gpt2" {
-            return Err(unsupported("tokenizer", kind, "gpt2 (byte-level BPE)"));
-        }
-        let pre = match self.optional_text("tokenizer.ggml.pre").unwrap_or("none") {
-            "gpt-2" | "gpt2" => PreTokenizer::Gpt2,
-            "smollm" => PreTokenizer::SmolLm,
-            "llama-bpe" | "llama3" | "llama-v3" => PreTokenizer::Llama3,
-            "qwen2" => PreTokenizer::Qwen2,
-            other => return Err(unsupported("pre-tokenizer", other, "gpt-2, smollm, llama-bpe, qwen2")),
-        };
-        let tokens = self.strings("tokenizer.ggml.tokens")?;
-        let ids: BTreeMap<&str, u32> = tokens.iter().map(String::as_str).zip(0..).collect();
-        let mut merges = Vec::new();
-        for merge in self.strings("tokenizer.ggml.merges")? {
-            let pair = merge.split_once(' ').and_then(|(a, b)| Some((*ids.get(a)?, *ids.get(b)?)));
-            merges.push(pair.ok_or_else(|| ModelError::Tokenizer(format!("merge `{merge}` names unknown tokens")))?);
-        }
-        let special = self.token_types()?;
-        Ok(TokenizerData { pre, special, merges, tokens })
-    }
-
     /// Checks that every tensor is there, has the right shape and a kind that can be read, and that none is left over.
     ///
     /// # Errors
@@ -235,48 +204,30 @@ impl<R: Read + Seek> GgufFile<R> {
         let number = |key: &str| self.optional_number(&format!("tokenizer.ggml.{key}_token_id"));
         let starts = match self.content.metadata.get("tokenizer.ggml.add_bos_token") {
             Some(value) => value.to_bool().map_err(|error| ModelError::Gguf(error.to_string()))?,
-            None => self.optional_text("tokenizer.ggml.pre") == Some("llama-bpe"),
+            None => {
+                let is_sentence = self.optional_text("tokenizer.ggml.model") == Some("llama");
+                is_sentence || self.optional_text("tokenizer.ggml.pre") == Some("llama-bpe")
+            }
         };
         let bos = if starts { number("bos")? } else { None };
         let mut eos: Vec<u32> = [number("eos")?, number("eot")?, number("eom")?].into_iter().flatten().collect();
         let tokens = self.strings("tokenizer.ggml.tokens")?;
-        let ends = self.token_types()?.into_iter().filter(|&id| END_TEXTS.contains(&tokens[id as usize].as_str()));
-        eos.extend(ends);
+        let special = self.tokens()?.special;
+        eos.extend(special.into_iter().filter(|&id| END_TEXTS.contains(&tokens[id as usize].as_str())));
         eos.sort_unstable();
         eos.dedup();
         Ok(SpecialTokens { bos, eos })
     }
 
-    /// Ids of special tokens, ascending.
-    fn token_types(&self) -> Result<Vec<u32>, ModelError> {
-        let types = self.array("tokenizer.ggml.token_type")?;
-        let tokens = self.array("tokenizer.ggml.tokens")?.len();
-        if types.len() != tokens {
-            return Err(ModelError::Tokenizer(format!("{} token types for {tokens} tokens", types.len())));
-        }
-        let mut special = Vec::new();
-        for (id, kind) in (0..).zip(types) {
-            let kind = match kind {
-                Value::I32(kind) => i64::from(*kind),
-                Value::U32(kind) => i64::from(*kind),
-                _ => return Err(ModelError::Tokenizer("token types are not numbers".to_owned())),
-            };
-            if kind == CONTROL || kind == USER_DEFINED {
-                special.push(id);
-            }
-        }
-        Ok(special)
-    }
-
-    fn value(&self, key: &str) -> Result<&Value, ModelError> {
+    pub(super) fn value(&self, key: &str) -> Result<&Value, ModelError> {
         self.content.metadata.get(key).ok_or_else(|| ModelError::Gguf(format!("metadata lack `{key}`")))
     }
 
-    fn text(&self, key: &str) -> Result<&str, ModelError> {
+    pub(super) fn text(&self, key: &str) -> Result<&str, ModelError> {
         self.value(key)?.to_string().map(String::as_str).map_err(|error| ModelError::Gguf(format!("{key}: {error}")))
     }
 
-    fn optional_text(&self, key: &str) -> Option<&str> {
+    pub(super) fn optional_text(&self, key: &str) -> Option<&str> {
         self.text(key).ok()
     }
 
@@ -293,11 +244,11 @@ impl<R: Read + Seek> GgufFile<R> {
         self.value(key)?.to_f32().map_err(|error| ModelError::Gguf(format!("{key}: {error}")))
     }
 
-    fn array(&self, key: &str) -> Result<&[Value], ModelError> {
+    pub(super) fn array(&self, key: &str) -> Result<&[Value], ModelError> {
         self.value(key)?.to_vec().map(Vec::as_slice).map_err(|_| ModelError::Gguf(format!("`{key}` is not an array")))
     }
 
-    fn strings(&self, key: &str) -> Result<Vec<String>, ModelError> {
+    pub(super) fn strings(&self, key: &str) -> Result<Vec<String>, ModelError> {
         let text = |value: &Value| value.to_string().cloned();
         let texts = self.array(key)?.iter().map(text).collect::<Result<_, _>>();
         texts.map_err(|_| ModelError::Gguf(format!("`{key}` holds more than strings")))

@@ -9,16 +9,12 @@ use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, 
 use noema_types::Hash;
 use serde_json::Value;
 
+use super::hf_tokenizer::{self, first_token};
 use super::safetensors::Tensors;
 use super::{Imported, SCALINGS, thousandths, unsupported};
+use crate::ModelError;
 use crate::format::{self, Extension, Pooling, SectionKind, Stretch, WeightSource};
-use crate::limits::{JSON_BYTES_MAX, SPECIAL_TOKENS_MAX};
-use crate::{ModelError, PreTokenizer, TokenizerData};
-
-/// What LLaMA 3 and Qwen 2 split text by; they differ in how many digits go together.
-const SPLIT_LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const SPLIT_QWEN2: &str =
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+use crate::limits::JSON_BYTES_MAX;
 
 pub(super) fn convert(
     folder: &Path,
@@ -28,7 +24,7 @@ pub(super) fn convert(
     let config = Json::read(folder, "config.json")?;
     let (mut manifest, mut extension) = architecture(&config)?;
     let mut tensors = open_tensors(folder)?;
-    let (tokenizer, ids) = tokenizer(folder, manifest.vocab)?;
+    let (tokenizer, ids) = hf_tokenizer::read(folder, manifest.vocab)?;
     manifest.name = name(folder, &config);
     match &mut extension {
         Extension::Bert { first, last, pooling } => {
@@ -56,13 +52,13 @@ pub(super) fn convert(
 }
 
 /// A JSON file with its name, for messages.
-struct Json {
+pub(super) struct Json {
     file: String,
-    value: Value,
+    pub(super) value: Value,
 }
 
 impl Json {
-    fn read(folder: &Path, file: &str) -> Result<Self, ModelError> {
+    pub(super) fn read(folder: &Path, file: &str) -> Result<Self, ModelError> {
         let path = folder.join(file);
         let source = File::open(&path).map_err(ModelError::io(path.display().to_string()))?;
         let mut bytes = Vec::new();
@@ -76,7 +72,7 @@ impl Json {
         Ok(Self { file: file.to_owned(), value })
     }
 
-    fn bad(&self, reason: impl Into<String>) -> ModelError {
+    pub(super) fn bad(&self, reason: impl Into<String>) -> ModelError {
         ModelError::HuggingFace { file: self.file.clone(), reason: reason.into() }
     }
 
@@ -133,6 +129,8 @@ fn architecture(config: &Json) -> Result<(ModelManifest, Extension), ModelError>
         }
         "gpt_neox" => neox(config),
         "bert" => bert(config),
+        // Dolly v1 is one of these; its later versions are GPT-NeoX.
+        "gptj" => Err(unsupported("architecture", "gptj", "llama, mistral, qwen2, gpt_neox (as Dolly v2), bert")),
         other => Err(unsupported("architecture", other, "llama, mistral, qwen2, gpt_neox, bert")),
     }
 }
@@ -224,7 +222,13 @@ fn stretch(config: &Json) -> Result<Stretch, ModelError> {
 }
 
 fn neox(config: &Json) -> Result<(ModelManifest, Extension), ModelError> {
-    config.only("hidden_act", &["gelu"], "gelu")?;
+    let tanh = ["gelu_new", "gelu_fast", "gelu_pytorch_tanh"];
+    config.only(
+        "hidden_act",
+        &[["gelu"].as_slice(), &tanh].concat(),
+        "gelu, gelu_new, gelu_fast, gelu_pytorch_tanh",
+    )?;
+    let is_tanh = config.value["hidden_act"].as_str().is_some_and(|name| tanh.contains(&name));
     refuse_scaling(config)?;
     if !config.flag("attention_bias", true) {
         return Err(unsupported("attention_bias", "false", "true"));
@@ -233,7 +237,9 @@ fn neox(config: &Json) -> Result<(ModelManifest, Extension), ModelError> {
     manifest.rope_base = config.base("rotary_emb_base")?;
     let share = if config.value["rotary_pct"].is_null() { 0.25 } else { config.float("rotary_pct")? };
     let rotary = (f64::from(manifest.head_dim) * share) as u32;
-    Ok((manifest, Extension::NeoX { rotary, parallel: config.flag("use_parallel_residual", true) }))
+    let parallel = config.flag("use_parallel_residual", true);
+    let plain = Extension::NeoX { rotary, parallel };
+    Ok((manifest, if is_tanh { Extension::NeoXTanh { rotary, parallel } } else { plain }))
 }
 
 fn bert(config: &Json) -> Result<(ModelManifest, Extension), ModelError> {
@@ -279,114 +285,18 @@ fn special_tokens(folder: &Path, config: &Json, ids: &BTreeMap<String, u32>) -> 
     eos.extend(super::gguf::END_TEXTS.iter().filter_map(|text| ids.get(*text)));
     eos.sort_unstable();
     eos.dedup();
-    let mut bos = None;
+    // What the settings do not say, the tokenizer's own template does.
+    let template = first_token(&Json::read(folder, "tokenizer.json")?);
+    let mut wants = None;
     if folder.join("tokenizer_config.json").exists() {
-        let settings = Json::read(folder, "tokenizer_config.json")?;
-        if settings.flag("add_bos_token", false) {
-            bos = config.optional("bos_token_id")?;
-        }
+        wants = Json::read(folder, "tokenizer_config.json")?.value["add_bos_token"].as_bool();
     }
+    let bos = match wants {
+        Some(false) => None,
+        Some(true) => config.optional("bos_token_id")?.or(template),
+        None => template,
+    };
     Ok(SpecialTokens { bos, eos })
-}
-
-/// The tokenizer, and the ids of all its tokens. Rows of the table beyond the tokenizer's become unused tokens.
-fn tokenizer(folder: &Path, vocab: u32) -> Result<(TokenizerData, BTreeMap<String, u32>), ModelError> {
-    let json = Json::read(folder, "tokenizer.json")?;
-    let pre = pre_tokenizer(&json.value)?;
-    let model = &json.value["model"];
-    let table = model["vocab"].as_object().ok_or_else(|| json.bad("its model has no table of tokens"))?;
-    let mut ids = BTreeMap::new();
-    let mut special = BTreeSet::new();
-    let id_of = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok()).filter(|&id| id < vocab);
-    for (text, id) in table {
-        let id = id_of(id).ok_or_else(|| json.bad(format!("token `{text}` has the id {id} of {vocab}")))?;
-        ids.insert(text.clone(), id);
-    }
-    for added in json.value["added_tokens"].as_array().into_iter().flatten() {
-        let text = added["content"].as_str().ok_or_else(|| json.bad("an added token has no content"))?;
-        let id = id_of(&added["id"]).ok_or_else(|| json.bad(format!("token `{text}` has an id beyond {vocab}")))?;
-        ids.insert(text.to_owned(), id);
-        if added["special"].as_bool() == Some(true) {
-            special.insert(id);
-        }
-    }
-    let mut tokens = vec![String::new(); vocab as usize];
-    for (text, &id) in &ids {
-        let old = std::mem::replace(&mut tokens[id as usize], text.clone());
-        if !old.is_empty() {
-            return Err(json.bad(format!("`{old}` and `{text}` are both token {id}")));
-        }
-    }
-    for (id, token) in (0u32..).zip(&mut tokens).filter(|(_, token)| token.is_empty()) {
-        *token = format!("<|unused {id}|>");
-        if special.len() < SPECIAL_TOKENS_MAX {
-            special.insert(id);
-        }
-    }
-    let mut merges = Vec::new();
-    for merge in model["merges"].as_array().into_iter().flatten() {
-        let pair = match merge {
-            Value::String(text) => text.split_once(' '),
-            Value::Array(pair) => match pair.as_slice() {
-                [Value::String(a), Value::String(b)] => Some((a.as_str(), b.as_str())),
-                _ => None,
-            },
-            _ => None,
-        };
-        let pair = pair.and_then(|(a, b)| Some((*ids.get(a)?, *ids.get(b)?)));
-        merges.push(pair.ok_or_else(|| json.bad(format!("merge {merge} names unknown tokens")))?);
-    }
-    Ok((TokenizerData { pre, tokens, special: special.into_iter().collect(), merges }, ids))
-}
-
-/// Recognises the pre-tokenizers and normalizers that [`PreTokenizer`] has.
-fn pre_tokenizer(json: &Value) -> Result<PreTokenizer, ModelError> {
-    let supported = "byte-level BPE of GPT-2, GPT-NeoX, SmolLM, LLaMA 3, Qwen 2, and BERT's WordPiece";
-    let refuse = || {
-        let settings = format!("{} {} {}", json["model"]["type"], json["normalizer"], json["pre_tokenizer"]);
-        unsupported("tokenizer", &settings, supported)
-    };
-    let (normalizer, cut) = (&json["normalizer"], &json["pre_tokenizer"]);
-    let composed = match normalizer["type"].as_str() {
-        None => false,
-        Some("NFC") => true,
-        Some("BertNormalizer") => {
-            let plain = normalizer["clean_text"] == true && normalizer["handle_chinese_chars"] == true;
-            let word_piece = json["model"]["type"] == "WordPiece" && json["model"]["continuing_subword_prefix"] == "##";
-            if !plain || !word_piece || !normalizer["strip_accents"].is_null() || cut["type"] != "BertPreTokenizer" {
-                return Err(refuse());
-            }
-            let lower = normalizer["lowercase"] == true;
-            return Ok(if lower { PreTokenizer::BertUncased } else { PreTokenizer::BertCased });
-        }
-        Some(_) => return Err(refuse()),
-    };
-    // An absent type means BPE, as the oldest files have it.
-    let is_bpe =
-        json["model"]["type"] == "BPE" || json["model"]["type"].is_null() && json["model"]["merges"].is_array();
-    if !is_bpe || json["model"]["byte_fallback"] == true {
-        return Err(refuse());
-    }
-    let plain_bytes = |part: &Value| part["type"] == "ByteLevel" && part["add_prefix_space"] != true;
-    let parts = cut["pretokenizers"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match (composed, parts) {
-        (false, []) if plain_bytes(cut) => Ok(PreTokenizer::Gpt2),
-        (true, []) if plain_bytes(cut) => Ok(PreTokenizer::Gpt2Nfc),
-        (false, [digits, bytes])
-            if digits["type"] == "Digits" && digits["individual_digits"] == true && plain_bytes(bytes) =>
-        {
-            Ok(PreTokenizer::SmolLm)
-        }
-        (_, [split, bytes]) if split["type"] == "Split" && split["behavior"] == "Isolated" && plain_bytes(bytes) => {
-            match (composed, split["pattern"]["Regex"].as_str()) {
-                (false, Some(SPLIT_LLAMA3)) => Ok(PreTokenizer::Llama3),
-                (false, Some(SPLIT_QWEN2)) => Ok(PreTokenizer::Qwen2),
-                (true, Some(SPLIT_QWEN2)) => Ok(PreTokenizer::Qwen2Nfc),
-                _ => Err(refuse()),
-            }
-        }
-        _ => Err(refuse()),
-    }
 }
 
 fn open_tensors(folder: &Path) -> Result<Tensors, ModelError> {

@@ -4,7 +4,9 @@
 //! half-split pairs, quantise each row to int8 by the standard, make the rotary tables. Nothing depends on the machine.
 
 mod gguf;
+mod gguf_tokenizer;
 mod hf;
+mod hf_tokenizer;
 mod safetensors;
 
 use std::fs::{self, File};

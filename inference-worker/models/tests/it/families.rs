@@ -133,7 +133,7 @@ fn norm(weights: &Weights, name: &str, x: &Tensor, epsilon: f64) -> Result<Tenso
         .broadcast_add(&weights[&format!("{name}.bias")])
 }
 
-fn neox_logits(weights: &Weights, tokens: &[u32], parallel: bool) -> Result<Vec<Vec<f32>>> {
+fn neox_logits(weights: &Weights, tokens: &[u32], parallel: bool, is_tanh: bool) -> Result<Vec<Vec<f32>>> {
     let count = tokens.len();
     let mut x = weights["gpt_neox.embed_in.weight"].index_select(&Tensor::new(tokens, &Device::Cpu)?, 0)?;
     let frequencies: Vec<f32> = (0..ROTARY / 2).map(|j| 1.0 / 10_000f32.powf(2.0 * j as f32 / ROTARY as f32)).collect();
@@ -170,7 +170,8 @@ fn neox_logits(weights: &Weights, tokens: &[u32], parallel: bool) -> Result<Vec<
             &part("mlp.dense_h_to_4h"),
             &norm(weights, &part("post_attention_layernorm"), read, 1e-5)?,
         )?;
-        x = (&after + linear(weights, &part("mlp.dense_4h_to_h"), &inner.gelu_erf()?)?)?;
+        let inner = if is_tanh { inner.gelu()? } else { inner.gelu_erf()? };
+        x = (&after + linear(weights, &part("mlp.dense_4h_to_h"), &inner)?)?;
     }
     norm(weights, "gpt_neox.final_layer_norm", &x, 1e-5)?.matmul(&weights["embed_out.weight"].t()?)?.to_vec2()
 }
@@ -203,7 +204,7 @@ fn neox_folders_follow_an_independent_forward_pass() {
         let mut cache = model.new_cache();
         let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::All }];
         let ours = model.forward(&compute, &mut steps).pop().expect("one result").expect("finite");
-        let theirs = neox_logits(&weights, &tokens, parallel).expect("candle computes");
+        let theirs = neox_logits(&weights, &tokens, parallel, false).expect("candle computes");
         let (mut error, mut size) = (0.0f64, 0.0f64);
         for (row, theirs) in theirs.iter().enumerate() {
             for (a, b) in ours.row(row).iter().zip(theirs) {
@@ -220,11 +221,53 @@ fn neox_folders_follow_an_independent_forward_pass() {
 }
 
 #[test]
+fn gelu_by_tanh_is_another_network() {
+    let (compute, tokens) = (Compute::with_threads(Kernel::best(), 2).expect("a kernel"), tokens(60, 0));
+    let (temporary, mut weights) = (tempfile::tempdir().expect("a folder"), neox_weights());
+    // The two forms differ by 0.0005 at most: a layer that makes much of it.
+    for i in 0..LAYERS {
+        let name = format!("gpt_neox.layers.{i}.mlp.dense_h_to_4h.bias");
+        weights.insert(name, Tensor::full(-2.7f32, FEED_FORWARD, &Device::Cpu).expect("a tensor"));
+        let name = format!("gpt_neox.layers.{i}.mlp.dense_h_to_4h.weight");
+        let small = (&weights[&name] * 0.05).expect("scaled");
+        weights.insert(name, small);
+        let name = format!("gpt_neox.layers.{i}.mlp.dense_4h_to_h.weight");
+        let large = Tensor::full(20f32, (HIDDEN, FEED_FORWARD), &Device::Cpu).expect("a tensor");
+        weights.insert(name.clone(), (&weights[&name] * 50.0).and_then(|w| w + large).expect("scaled"));
+    }
+    let target = temporary.path().join("neox.noema");
+    for name in ["gelu_new", "gelu_fast", "gelu_pytorch_tanh"] {
+        let mut config = neox_config(false);
+        config["hidden_act"] = json!(name);
+        let source = folder(temporary.path(), &config, &weights, 1);
+        let imported = import_hf(&source, &target, &mut |_, _| {}).expect("imports");
+        let loaded = load(&target, Some(imported.root)).expect("loads");
+        let model = loaded.causal().expect("it continues texts");
+        let mut cache = model.new_cache();
+        let mut steps = [Step { tokens: &tokens, cache: &mut cache, want: Want::All }];
+        let ours = model.forward(&compute, &mut steps).pop().expect("one result").expect("finite");
+        let error = |is_tanh: bool| {
+            let theirs = neox_logits(&weights, &tokens, false, is_tanh).expect("candle computes");
+            let (mut error, mut size) = (0.0f64, 0.0f64);
+            for (row, theirs) in theirs.iter().enumerate() {
+                for (a, b) in ours.row(row).iter().zip(theirs) {
+                    error += f64::from(a - b).powi(2);
+                    size += f64::from(*b).powi(2);
+                }
+            }
+            (error / size).sqrt()
+        };
+        assert!(error(true) < 0.05 && error(false) > 2.0 * error(true), "{name}: {} {}", error(true), error(false));
+    }
+}
+
+#[test]
 fn folders_that_cannot_be_imported_say_why() {
     let (temporary, weights) = (tempfile::tempdir().expect("a folder"), neox_weights());
     let target = temporary.path().join("neox.noema");
     let cases = [
         ("model_type", json!("rwkv"), "architecture `rwkv` is not supported"),
+        ("model_type", json!("gptj"), "architecture `gptj` is not supported"),
         ("hidden_act", json!("relu"), "hidden_act `\"relu\"` is not supported"),
         ("rope_scaling", json!({ "type": "yarn" }), "rotary scaling"),
         ("num_attention_heads", json!(0), "cannot read config.json: there are no heads"),

@@ -22,9 +22,9 @@ const HEAD_DIM: usize = 32;
 const LAYERS: usize = 2;
 const VOCAB: usize = 265;
 
-type Metadata = Vec<(String, Value)>;
+pub(crate) type Metadata = Vec<(String, Value)>;
 
-fn metadata() -> Metadata {
+pub(crate) fn metadata() -> Metadata {
     let data = synthetic::tokenizer_data();
     let text = |text: &str| Value::String(text.to_owned());
     let strings = |list: Vec<String>| Value::Array(list.into_iter().map(Value::String).collect());
@@ -73,7 +73,7 @@ fn shapes() -> Vec<(String, Vec<usize>)> {
 }
 
 /// A file with random weights, all matrices of one kind.
-fn gguf(kind: GgmlDType, metadata: &Metadata, keep: impl Fn(&str) -> bool) -> Vec<u8> {
+pub(crate) fn gguf(kind: GgmlDType, metadata: &Metadata, keep: impl Fn(&str) -> bool) -> Vec<u8> {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let mut tensors = Vec::new();
     for (name, shape) in shapes() {
@@ -99,13 +99,23 @@ fn gguf(kind: GgmlDType, metadata: &Metadata, keep: impl Fn(&str) -> bool) -> Ve
     file.into_inner()
 }
 
+/// A file without tensors, with some metadata changed or taken away.
+pub(crate) fn metadata_file(changes: &[(&str, Option<Value>)]) -> Vec<u8> {
+    let mut metadata = metadata();
+    for (key, value) in changes {
+        metadata.retain(|(existing, _)| existing != key);
+        metadata.extend(value.clone().map(|value| ((*key).to_owned(), value)));
+    }
+    gguf(GgmlDType::F32, &metadata, |_| false)
+}
+
 fn convert(gguf: &[u8]) -> Result<(Vec<u8>, Imported), ModelError> {
     let mut file = Vec::new();
     let imported = convert_gguf(Cursor::new(gguf), &mut file, &mut |_, _| {})?;
     Ok((file, imported))
 }
 
-const KINDS: [GgmlDType; 13] = [
+pub(crate) const KINDS: [GgmlDType; 13] = [
     GgmlDType::F32,
     GgmlDType::F16,
     GgmlDType::BF16,
@@ -178,7 +188,8 @@ fn what_is_not_supported_is_named() {
     let text = |text: &str| Some(Value::String(text.to_owned()));
     let cases = [
         ("general.architecture", text("gptneox"), "architecture `gptneox` is not supported; supported: llama"),
-        ("tokenizer.ggml.model", text("llama"), "tokenizer `llama` is not supported"),
+        ("tokenizer.ggml.model", text("t5"), "tokenizer `t5` is not supported"),
+        ("tokenizer.ggml.model", text("llama"), "cannot read the gguf file: metadata lack `tokenizer.ggml.scores`"),
         ("tokenizer.ggml.pre", text("viking"), "pre-tokenizer `viking` is not supported"),
         ("tokenizer.ggml.pre", None, "pre-tokenizer `none` is not supported"),
         ("llama.rope.scaling.type", text("yarn"), "rotary scaling `yarn` is not supported"),

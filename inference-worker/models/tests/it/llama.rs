@@ -24,8 +24,12 @@ const LAYERS: usize = 2;
 const VOCAB: usize = 265;
 const CONTEXT: usize = 128;
 
-fn published(biases: bool, tied: bool) -> Weights {
-    let mut list = vec![("model.embed_tokens.weight".to_owned(), vec![VOCAB, HIDDEN])];
+pub(crate) fn published(biases: bool, tied: bool) -> Weights {
+    published_with(VOCAB, biases, tied)
+}
+
+pub(crate) fn published_with(vocab: usize, biases: bool, tied: bool) -> Weights {
+    let mut list = vec![("model.embed_tokens.weight".to_owned(), vec![vocab, HIDDEN])];
     for i in 0..LAYERS {
         let mut part = |name: &str, shape: &[usize]| list.push((format!("model.layers.{i}.{name}"), shape.to_vec()));
         part("input_layernorm.weight", &[HIDDEN]);
@@ -43,12 +47,12 @@ fn published(biases: bool, tied: bool) -> Weights {
     }
     list.push(("model.norm.weight".to_owned(), vec![HIDDEN]));
     if !tied {
-        list.push(("lm_head.weight".to_owned(), vec![VOCAB, HIDDEN]));
+        list.push(("lm_head.weight".to_owned(), vec![vocab, HIDDEN]));
     }
     weights(&list)
 }
 
-fn config(kind: &str, tied: bool) -> Value {
+pub(crate) fn config(kind: &str, tied: bool) -> Value {
     json!({
         "model_type": kind, "hidden_size": HIDDEN, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS,
         "num_hidden_layers": LAYERS, "intermediate_size": FEED_FORWARD, "vocab_size": VOCAB, "hidden_act": "silu",
@@ -57,7 +61,7 @@ fn config(kind: &str, tied: bool) -> Value {
     })
 }
 
-fn qwen_config(tied: bool) -> Value {
+pub(crate) fn qwen_config(tied: bool) -> Value {
     let mut config = config("qwen2", tied);
     let own = json!({
         "rope_theta": 1e6, "use_sliding_window": false, "sliding_window": 32, "max_window_layers": 2, "rope_scaling": null,
