@@ -8,7 +8,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::{Duration, Instant};
 
 use noema_crypto::Ed25519KeyPair;
-use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll};
+use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll, SpecialTexts};
 use noema_types::{Ed25519PublicKey, Hash};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{mpsc, watch};
@@ -517,6 +517,14 @@ impl Engine for Dispatcher {
 
     fn models(&self) -> Vec<(Hash, ModelManifest)> {
         self.shared.models.iter().map(|(root, manifest)| (*root, manifest.clone())).collect()
+    }
+
+    fn special_texts(&self, model: Hash) -> Option<Arc<SpecialTexts>> {
+        self.shared.local.as_ref()?.engine.special_texts(model)
+    }
+
+    fn prompt_tokens(&self, job: &Job) -> Option<u32> {
+        self.shared.local.as_ref()?.engine.prompt_tokens(job)
     }
 
     fn jobs_run(&self) -> u64 {
