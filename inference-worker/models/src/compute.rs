@@ -16,7 +16,9 @@ pub struct Compute {
 
 /// Rows of a block of work come in multiples of this.
 const BLOCK_ROWS_MIN: usize = TILE_ROWS;
-/// Blocks per thread, so that uneven threads even out.
+/// Multiply-adds of a block of work, unless threads would have none: below it, sharing takes longer than computing.
+const BLOCK_WORK_MIN: usize = 256 << 10;
+/// Blocks per thread, at most, so that uneven threads even out.
 const BLOCKS_PER_THREAD: usize = 4;
 
 /// A quantised batch: one vector per token.
@@ -123,7 +125,11 @@ impl Compute {
         assert_eq!(matrices.len(), outs.len(), "one result per matrix");
         let tokens = input.scales.len();
         let total: usize = matrices.iter().map(|matrix| matrix.rows()).sum();
-        let blocks = if self.threads() > 1 { self.threads() * BLOCKS_PER_THREAD } else { 1 };
+        let work: usize = matrices.iter().map(|matrix| matrix.rows() * matrix.tiles.inputs() * tokens).sum();
+        let blocks = match self.threads() {
+            0 | 1 => 1,
+            threads => (work / BLOCK_WORK_MIN).clamp(threads, threads * BLOCKS_PER_THREAD),
+        };
         let block_rows = total.div_ceil(blocks).max(BLOCK_ROWS_MIN).next_multiple_of(BLOCK_ROWS_MIN);
         let mut work = Vec::new();
         for (matrix, out) in matrices.iter().zip(outs.iter_mut()) {
