@@ -98,7 +98,7 @@ pub struct Options {
     pub top_p_bps: u32,
     /// Candidates kept; 0 keeps all.
     pub top_k: u32,
-    /// Keys the ChaCha20 stream of the draws; ignored (and kept 0) when greedy.
+    /// Keys the ChaCha20 stream of the draws, or of a drawing's noise; ignored (and kept 0) when a text is greedy.
     pub seed: u64,
     /// Strings that end the answer; the answer does not contain them.
     pub stop: Vec<String>,

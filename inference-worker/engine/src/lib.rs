@@ -14,13 +14,15 @@
 //! 2. Every turn, each sequence of the batch adds tokens: a chunk of its prompt, or the token just drawn, or one chunk
 //!    of each choice. Sequences of one model share one pass over its weights.
 //! 3. A prompt that begins like one read before takes over its pages of 64 positions instead of reading them.
-//! 4. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
+//! 4. Of the drawings in the batch, few by limit, the first takes one step a turn, so that texts go on meanwhile.
+//! 5. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
 //!
 //! A failure that is not a property of the job (a device that lies, a broken invariant) stops the pool: every waiter
 //! hears of it, and nothing is answered any more.
 
 mod choice;
 mod compiling;
+mod drawing;
 mod generation;
 mod grammar;
 pub mod limits;

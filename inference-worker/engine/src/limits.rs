@@ -12,6 +12,10 @@ pub const QUEUE_OTHERS_BYTES_MAX: usize = 192 * 1024 * 1024;
 pub const BATCH_SEQUENCES_MAX: usize = 16;
 /// Sequences of a batch that are kept for certified jobs: a block never waits behind views and guesses.
 pub const BATCH_RESERVED: usize = 4;
+/// Drawings of a batch, at most: each holds images between its steps.
+pub const DRAWINGS_MAX: usize = 2;
+/// Drawings of a batch that no block waits for, at most.
+pub const DRAWINGS_OTHERS_MAX: usize = 1;
 /// Tokens of one job's choices that one turn scores, at most: each holds a row of logits.
 pub const SCORED_TOKENS_MAX: usize = 64;
 /// Tokens of a prompt that one turn reads, at most: longer prompts do not hold the others up.

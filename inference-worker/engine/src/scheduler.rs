@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Sender;
 
-use noema_inference_api::{Answer, Job, JobClass, JobId};
+use noema_inference_api::{Answer, Job, JobClass, JobId, JobKind};
 use noema_models::{Compute, LoadedModel, Logits, ModelError, Step};
 use noema_types::Hash;
 
 use crate::compiling::{Compiled, Order};
-use crate::limits::GRAMMARS_AHEAD;
+use crate::limits::{DRAWINGS_MAX, DRAWINGS_OTHERS_MAX, GRAMMARS_AHEAD};
 use crate::pool::{Shared, State};
 use crate::prefix::PrefixCache;
 use crate::sequence::{Part, Sequence, causal};
@@ -109,6 +109,7 @@ impl Scheduler {
         let is_other = |id: &JobId| state.open.get(id).is_some_and(|open| open.class != JobClass::Certified);
         let mut others = self.batch.iter().filter(|running| is_other(&running.id)).count();
         let others_max = self.shape.batch.saturating_sub(self.shape.reserved).max(1);
+        let mut drawings = self.batch.iter().filter(|running| running.sequence.is_drawing()).count();
         let mut jobs = Vec::new();
         let mut after = Bound::Unbounded;
         while self.batch.len() + jobs.len() < self.shape.batch {
@@ -117,6 +118,12 @@ impl Scheduler {
             after = Bound::Excluded(key);
             let open = state.open.get(&id).expect("a queued job is open");
             let job = Arc::clone(&open.job);
+            // Drawings take long: those that find no room let the texts behind them pass.
+            let is_drawing = matches!(job.kind, JobKind::Draw(_));
+            let drawings_max = if class == JobClass::Certified { DRAWINGS_MAX } else { DRAWINGS_OTHERS_MAX };
+            if is_drawing && drawings >= drawings_max {
+                continue;
+            }
             if job.options.grammar.is_some() && !state.grammars.contains_key(&arrival) {
                 if state.grammars.len() < GRAMMARS_AHEAD && self.orders.send(Order { id, arrival, job }).is_ok() {
                     state.grammars.insert(arrival, None);
@@ -130,6 +137,7 @@ impl Scheduler {
                 }
                 others += 1;
             }
+            drawings += usize::from(is_drawing);
             state.queue.remove(&key);
             let constraint = state.grammars.remove(&arrival).flatten();
             jobs.push(Joining { id, arrival, job, constraint });
@@ -193,6 +201,8 @@ impl Scheduler {
         for (root, group) in groups {
             if model(&self.shared, &root).embedder().is_some() {
                 answers.extend(self.embed(&root, &group)?);
+            } else if model(&self.shared, &root).painter().is_some() {
+                answers.extend(self.paint(&root, group)?);
             } else {
                 self.advance(&root, group, &mut answers, &mut pieces)?;
             }
@@ -209,6 +219,21 @@ impl Scheduler {
         let all: Vec<&Sequence> = group.iter().map(|running| &running.sequence).collect();
         let answers = Sequence::embed(model(&self.shared, root), &self.compute, &all)?;
         Ok(group.iter().map(|running| running.id).zip(answers).collect())
+    }
+
+    /// One turn of the drawing that comes first by class and arrival; the others wait.
+    fn paint(&mut self, root: &Hash, mut group: Vec<Running>) -> Result<Option<(JobId, Answer)>, ModelError> {
+        let class = |running: &Running| self.shared.state.lock().open.get(&running.id).map(|open| open.class);
+        let key = |running: &Running| (class(running).unwrap_or(JobClass::Simulation), running.arrival);
+        let first = (0..group.len()).min_by_key(|&i| key(&group[i])).expect("a group has a sequence");
+        let running = &mut group[first];
+        let answer = running.sequence.paint(model(&self.shared, root), &self.compute)?;
+        let answer = answer.map(|answer| (running.id, answer));
+        if answer.is_some() {
+            group.remove(first);
+        }
+        self.batch.append(&mut group);
+        Ok(answer)
     }
 
     fn advance(

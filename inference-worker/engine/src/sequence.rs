@@ -2,10 +2,11 @@
 
 use noema_inference_api::limits::BASIS_POINTS;
 use noema_inference_api::{Answer, AnswerError, Generated, Job, JobKind, Stop};
-use noema_models::{Compute, KvCache, LoadedModel, Logits, Model, ModelError, Special, Want};
+use noema_models::{Canvas, Compute, KvCache, LoadedModel, Logits, Model, ModelError, Special, Want};
 use noema_numerics::{Arithmetic, NumericsError};
 
 use crate::choice::Choice;
+use crate::drawing;
 use crate::generation::{Generation, Undrawn};
 use crate::grammar::Constraint;
 use crate::prefix::{Chain, PrefixCache};
@@ -31,6 +32,7 @@ enum Work {
     Choose(Choice),
     Score(Choice),
     Embed,
+    Draw(Box<Canvas>),
 }
 
 /// Tokens for one step of one cache.
@@ -46,7 +48,7 @@ fn refused(error: AnswerError) -> Answer {
 }
 
 /// A value that is not finite is the model's answer to this job; anything else is a fault of this machine.
-fn numeric(error: ModelError) -> Result<Answer, ModelError> {
+pub(crate) fn numeric(error: ModelError) -> Result<Answer, ModelError> {
     match error {
         ModelError::Numerics(NumericsError::NonFinite { .. }) => Ok(refused(AnswerError::Numeric)),
         other => Err(other),
@@ -78,7 +80,13 @@ impl Sequence {
             Ok(constraint) => constraint,
             Err(error) => return Ok(Err(refused(error))),
         };
-        let work = Work::new(job, &prompt, model, constraint)?;
+        let work = match &job.kind {
+            JobKind::Draw(drawing) => match drawing::begin(job, drawing, &prompt, model)? {
+                Ok(canvas) => Work::Draw(Box::new(canvas)),
+                Err(error) => return Ok(Err(refused(error))),
+            },
+            _ => Work::new(job, &prompt, model, constraint)?,
+        };
         let (tokens, context) = (prompt.len(), model.manifest.context);
         let new_tokens = work.new_tokens();
         if tokens + new_tokens > context as usize {
@@ -131,7 +139,7 @@ impl Sequence {
                 }
                 vec![prompt_part(&self.prompt, self.chunk, &mut choice.cache)]
             }
-            Work::Embed => Vec::new(),
+            Work::Embed | Work::Draw(_) => Vec::new(),
         }
     }
 
@@ -161,7 +169,7 @@ impl Sequence {
             Work::Choose(choice) | Work::Score(choice) => {
                 choice.take(&logits, self.prompt.len(), arithmetic).map_err(Undrawn::Model)
             }
-            Work::Embed => unreachable!("an embedding has no parts"),
+            Work::Embed | Work::Draw(_) => unreachable!("an embedding and a drawing have no parts"),
         };
         self.offer(prefix);
         match stopped {
@@ -183,7 +191,7 @@ impl Sequence {
                 prefix.keep(&self.chain, &generation.cache);
             }
             Work::Choose(choice) | Work::Score(choice) => prefix.keep(&self.chain, &choice.cache),
-            Work::Embed => {}
+            Work::Embed | Work::Draw(_) => {}
         }
     }
 
@@ -201,6 +209,21 @@ impl Sequence {
             Work::Generate(generation) => generation.drawn.len(),
             _ => 0,
         }
+    }
+
+    /// One turn of a drawing.
+    ///
+    /// # Errors
+    /// A fault of this machine.
+    pub(crate) fn paint(&mut self, model: &LoadedModel, compute: &Compute) -> Result<Option<Answer>, ModelError> {
+        match &mut self.work {
+            Work::Draw(canvas) => drawing::turn(canvas, self.prompt.len(), model, compute),
+            _ => unreachable!("a model that draws does nothing else"),
+        }
+    }
+
+    pub(crate) const fn is_drawing(&self) -> bool {
+        matches!(self.work, Work::Draw(_))
     }
 
     /// Answers of a model that embeds texts.
@@ -241,7 +264,7 @@ impl Sequence {
                 let (micro_nats, tokens) = (option.surprise, count(option.tokens.len()));
                 Answer::Scored { micro_nats, prompt_tokens, tokens }
             }
-            Work::Embed => unreachable!("an embedding is answered by its model"),
+            Work::Embed | Work::Draw(_) => unreachable!("embeddings and drawings are answered by their model"),
         }
     }
 }
@@ -253,7 +276,7 @@ impl Work {
             JobKind::Choose(choices) => Self::Choose(Choice::new(choices, model)?),
             JobKind::Score(text) => Self::Score(Choice::new(std::slice::from_ref(text), model)?),
             JobKind::Embed => Self::Embed,
-            JobKind::Draw(_) => unreachable!("refused before"),
+            JobKind::Draw(_) => unreachable!("begun elsewhere"),
         })
     }
 
@@ -264,6 +287,7 @@ impl Work {
                 choice.options.iter().map(|option| option.tokens.len()).max().unwrap_or(0)
             }
             Self::Embed => 0,
+            Self::Draw(_) => drawing::FRAME_TOKENS,
         }
     }
 
@@ -272,7 +296,7 @@ impl Work {
         let cache = match self {
             Self::Generate(generation) => &mut generation.cache,
             Self::Choose(choice) | Self::Score(choice) => &mut choice.cache,
-            Self::Embed => return None,
+            Self::Embed | Self::Draw(_) => return None,
         };
         (cache.len() < prompt).then_some(cache)
     }
@@ -281,8 +305,8 @@ impl Work {
 /// Tokens of a job's prompt.
 pub(crate) fn prompt(job: &Job, model: &LoadedModel) -> Result<Vec<u32>, ModelError> {
     match job.kind {
-        // An embedder puts its own tokens around a text, and a text has none of them.
-        JobKind::Embed => model.tokenizer.encode(&job.prompt, Special::Text),
+        // An embedder or a painter puts its own tokens around a text, and a text has none of them.
+        JobKind::Embed | JobKind::Draw(_) => model.tokenizer.encode(&job.prompt, Special::Text),
         _ => model.tokenizer.encode_prompt(&job.prompt, Special::Parse),
     }
 }
@@ -296,7 +320,9 @@ pub(crate) fn causal(model: &LoadedModel) -> &dyn Model {
 fn unsupported(job: &Job, model: &LoadedModel) -> Option<String> {
     let options = &job.options;
     let what = match &job.kind {
-        JobKind::Draw(_) => "draw",
+        JobKind::Draw(_) if model.painter().is_none() => "draw",
+        JobKind::Draw(_) if options.grammar.is_some() => "draw under a grammar",
+        JobKind::Draw(_) => return None,
         JobKind::Embed if model.embedder().is_none() => "embed",
         JobKind::Embed => return None,
         _ if model.causal().is_none() => "continue texts",

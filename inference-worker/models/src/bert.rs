@@ -39,7 +39,7 @@ pub(crate) struct Bert {
 }
 
 /// Keys and values of one head of one text, in the blocks that attention reads.
-struct Head {
+pub(crate) struct Head {
     keys: Vec<f32>,
     values: Vec<f32>,
 }
@@ -183,7 +183,7 @@ impl Bert {
 
 impl Head {
     /// Takes one head out of rows of all heads.
-    fn new(k: &[f32], v: &[f32], head: usize, head_dim: usize, width: usize) -> Self {
+    pub(crate) fn new(k: &[f32], v: &[f32], head: usize, head_dim: usize, width: usize) -> Self {
         let room = (k.len() / width).next_multiple_of(BLOCK) * head_dim;
         let mut this = Self { keys: vec![0.0; room], values: vec![0.0; room] };
         for (position, (k, v)) in k.chunks_exact(width).zip(v.chunks_exact(width)).enumerate() {
@@ -196,7 +196,7 @@ impl Head {
         this
     }
 
-    fn blocks(&self, head_dim: usize) -> Vec<KvBlock<'_>> {
+    pub(crate) fn blocks(&self, head_dim: usize) -> Vec<KvBlock<'_>> {
         let size = BLOCK * head_dim;
         let pairs = self.keys.chunks_exact(size).zip(self.values.chunks_exact(size));
         pairs.map(|(keys, values)| KvBlock { keys, values }).collect()

@@ -1,12 +1,12 @@
 //! Numbers that only one family has: they follow the header of a canonical file's second version.
 
-use noema_inference_api::{Family, ModelManifest, RopeScaling};
-use noema_numerics::rope;
+use noema_inference_api::{Family, ModelManifest, PainterShape, RopeScaling};
+use noema_numerics::{image, rope};
 use serde::{Deserialize, Serialize};
 
-use crate::ModelError;
 use crate::format::{DirectoryBuilder, SectionKind, rule};
 use crate::limits::STRETCH_MILLI_MAX;
+use crate::{ModelError, diffusion};
 
 /// What the manifest does not say. The order of variants is the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,8 @@ pub enum Extension {
         /// Whether attention and feed-forward layer read the same input, rather than one the other's output.
         parallel: bool,
     },
+    /// Of [`Family::Diffusion`]: all but the text encoder.
+    Diffusion(PainterShape),
 }
 
 /// How rotary angles are stretched; factors are in thousandths. The order of variants is the format.
@@ -119,8 +121,14 @@ impl Extension {
         match self {
             Self::NeoX { rotary, .. } | Self::NeoXTanh { rotary, .. } => *rotary,
             Self::None | Self::Llama { .. } => manifest.head_dim,
-            Self::Bert { .. } => 0,
+            Self::Bert { .. } | Self::Diffusion(_) => 0,
         }
+    }
+
+    /// Waves of the noise levels of a family that has them.
+    pub(crate) fn level_waves(&self) -> rope::Table {
+        let Self::Diffusion(shape) = self else { return rope::Table { cos: Vec::new(), sin: Vec::new() } };
+        image::level_waves(shape.channels[0] as usize, shape.train_steps as usize)
     }
 
     /// Checks that the extension is the family's and fits the manifest.
@@ -130,6 +138,7 @@ impl Extension {
             Self::None | Self::Llama { .. } => family == Family::Llama,
             Self::NeoX { .. } | Self::NeoXTanh { .. } => family == Family::NeoX,
             Self::Bert { .. } => family == Family::Bert,
+            Self::Diffusion(_) => family == Family::Diffusion,
         };
         rule("family", family as u64, fits, || "the family of the numbers that follow the header".to_owned())?;
         let scaling = manifest.rope_scaling;
@@ -144,6 +153,7 @@ impl Extension {
                 rule("file version", 2, !is_plain, || "1 for a plain LLaMA model".to_owned())?;
                 stretch.check()
             }
+            Self::Diffusion(shape) => diffusion::check(manifest, shape),
             Self::NeoX { rotary, .. } | Self::NeoXTanh { rotary, .. } => {
                 let fits = (2..=manifest.head_dim).contains(rotary) && rotary.is_multiple_of(2);
                 rule("rotated values", u64::from(*rotary), fits, || {
@@ -203,6 +213,7 @@ impl Extension {
             Self::Llama { biases, .. } => llama(manifest, *biases, list),
             Self::NeoX { .. } | Self::NeoXTanh { .. } => neox(manifest, list),
             Self::Bert { .. } => bert(manifest, list),
+            Self::Diffusion(shape) => diffusion::sections(manifest, shape, list),
         }
     }
 }

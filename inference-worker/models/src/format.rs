@@ -259,6 +259,8 @@ pub fn write_with(
             (_, "rope.cos") => out.put_floats(&table.as_ref().expect("a family that rotates").cos)?,
             (_, "rope.sin") => out.put_floats(&table.as_ref().expect("a family that rotates").sin)?,
             (_, "rope.factors") => out.put_floats(&factors)?,
+            (_, "level.cos") => out.put_floats(&extension.level_waves().cos)?,
+            (_, "level.sin") => out.put_floats(&extension.level_waves().sin)?,
             (SectionKind::Bytes, _) => out.put(tokenizer)?,
             (SectionKind::F32, _) => out.put_values(section, source)?,
             (SectionKind::W8, _) => out.put_weights(section, manifest.head_dim, source)?,

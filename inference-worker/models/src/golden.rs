@@ -2,7 +2,7 @@
 
 use noema_types::Hash;
 
-use crate::{Compute, LoadedModel, ModelError, Network, Step, Want, load_bytes, synthetic};
+use crate::{Compute, LoadedModel, ModelError, Network, Painter, Sketch, Step, Want, load_bytes, synthetic};
 
 const SEED: u64 = 20_260_101;
 const TOKENS: usize = 150;
@@ -12,8 +12,9 @@ const FIRST_CHUNK: usize = 100;
 /// A family, its synthetic model of a seed, and the frozen digest.
 type Golden = (&'static str, fn(u64) -> Vec<u8>, &'static str);
 
-/// Families, their synthetic models, and frozen digests: over all logits, or over the bytes of embeddings.
-const GOLDEN: [Golden; 5] = [
+/// Families, their synthetic models, and frozen digests: over all logits, over the bytes of embeddings, or over
+/// an image.
+const GOLDEN: [Golden; 6] = [
     ("llama", synthetic::tiny_llama, "0x65be39fc48ebd9bfd48e246f040bb37140c7d7108c7e6af9e5d71f403fdf424d"),
     (
         "llama with biases and stretched positions",
@@ -27,6 +28,11 @@ const GOLDEN: [Golden; 5] = [
         "0x07b1ecba571a10622d09e9ca4452cd9975dd9e9a8c1de61cf697ce41972be518",
     ),
     ("bert", synthetic::tiny_bert, "0x9db05a61f39d69e6ca96dbdbbe6027a485118e0e115c7bfccfbb1ae8a4e686f4"),
+    (
+        "latent diffusion",
+        synthetic::tiny_diffusion,
+        "0x61a689de70f40b37a6d8cdbca937e9868c3688f454076352517c21a53ba43b6d",
+    ),
 ];
 
 /// Runs a synthetic model of each family on the kernel and threads in question and returns what they computed. A machine
@@ -82,8 +88,25 @@ fn digest(compute: &Compute, loaded: &LoadedModel) -> Result<Hash, ModelError> {
                 hasher.update(&embedding?.into_iter().map(i8::cast_unsigned).collect::<Vec<_>>());
             }
         }
+        Network::Painter(painter) => {
+            hasher.update(&image(compute, &**painter)?);
+        }
     }
     Ok(Hash(*hasher.finalize().as_bytes()))
+}
+
+fn image(compute: &Compute, painter: &dyn Painter) -> Result<Vec<u8>, ModelError> {
+    let (prompt, negative): (Vec<u32>, Vec<u32>) = ((0..20).collect(), (300..310).collect());
+    // Sides that are odd on the way down.
+    let (width, height) = (40, 24);
+    let guidance_bps = 75_000;
+    let sketch = Sketch { prompt: &prompt, negative: &negative, width, height, steps: 2, guidance_bps, seed: SEED };
+    let mut canvas = painter.begin(&sketch)?;
+    loop {
+        if let Some(png) = painter.paint(compute, &mut canvas)? {
+            return Ok(png);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod blocks;
 mod cache;
 mod compute;
 mod cuda;
+mod diffusion;
 mod error;
 mod extension;
 pub mod format;
@@ -33,8 +34,9 @@ mod tokenizer;
 
 pub use cache::{CacheShape, KvCache};
 pub use compute::Compute;
+pub use diffusion::Canvas;
 pub use error::ModelError;
 pub use golden::{self_test, self_tests};
 pub use load::{LoadedModel, load, load_bytes};
-pub use model::{Embedder, Logits, Model, Network, Step, Want};
+pub use model::{Embedder, Logits, Model, Network, Painter, Sketch, Step, Want};
 pub use tokenizer::{More, PreTokenizer, Prefix, Special, Tokenizer, TokenizerData};

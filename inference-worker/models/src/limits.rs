@@ -26,6 +26,12 @@ pub const SPECIAL_TOKENS_MAX: usize = 4_096;
 pub const ADDED_TOKENS_MAX: usize = 65_536;
 /// Rows (tokens of all texts) that one batch of embeddings holds, at most, unless one text is longer.
 pub const EMBED_ROWS_MAX: usize = 2_048;
+/// Values of activation rows that a convolution holds at once, at most; one row may be longer.
+pub const CONVOLUTION_VALUES_MAX: usize = 1 << 22;
+/// Residual blocks of a stage of a network that draws, at most.
+pub const PAINTER_BLOCKS_MAX: u32 = 16;
+/// Noise levels of a network that draws, at most.
+pub const LEVELS_MAX: u32 = 10_000;
 /// Bytes of the JSON files of a Hugging Face folder and of a safetensors header, at most.
 pub const JSON_BYTES_MAX: u64 = 64 << 20;
 /// Weights dequantised at a time while importing; a row or a head may be longer.

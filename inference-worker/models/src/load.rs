@@ -12,13 +12,14 @@ use noema_types::Hash;
 use crate::bert::{self, Bert};
 use crate::blocks::{Attention, FeedForward, Linear, Norm};
 use crate::compute::Matrix;
+use crate::diffusion::{Builder, Diffusion};
 use crate::format::{
     Extension, Header, MAGIC, MAGIC_EXTENDED, Pooling, Section, SectionKind, Stretch, align, directory_with,
 };
 use crate::limits::{HEADER_BYTES_MAX, LOAD_CHUNK_BYTES};
 use crate::llama::{Layer, Llama};
 use crate::neox::{self, NeoX};
-use crate::{Embedder, Model, ModelError, Network, Tokenizer};
+use crate::{Embedder, Model, ModelError, Network, Painter, Tokenizer};
 
 /// A model in memory, checked against its root.
 #[derive(Debug, Clone)]
@@ -41,7 +42,7 @@ impl LoadedModel {
     pub const fn causal(&self) -> Option<&Arc<dyn Model>> {
         match &self.network {
             Network::Causal(model) => Some(model),
-            Network::Embedder(_) => None,
+            Network::Embedder(_) | Network::Painter(_) => None,
         }
     }
 
@@ -49,8 +50,17 @@ impl LoadedModel {
     #[must_use]
     pub const fn embedder(&self) -> Option<&Arc<dyn Embedder>> {
         match &self.network {
-            Network::Causal(_) => None,
+            Network::Causal(_) | Network::Painter(_) => None,
             Network::Embedder(model) => Some(model),
+        }
+    }
+
+    /// The network, if it draws.
+    #[must_use]
+    pub const fn painter(&self) -> Option<&Arc<dyn Painter>> {
+        match &self.network {
+            Network::Causal(_) | Network::Embedder(_) => None,
+            Network::Painter(model) => Some(model),
         }
     }
 }
@@ -172,6 +182,7 @@ fn read_sections(
         Extension::Bert { first, last, pooling } => {
             Network::Embedder(Arc::new(bert(sections, manifest, [*first, *last], *pooling)?))
         }
+        Extension::Diffusion(shape) => Network::Painter(Arc::new(Diffusion::build(manifest, shape, sections)?)),
     };
     Ok((tokenizer, network))
 }
@@ -268,6 +279,12 @@ impl Sections<'_, '_> {
         Ok(section)
     }
 
+    fn expect(&self, name: &str, rows: u32, columns: u32) {
+        let next = self.directory.as_slice().first();
+        let is_next = next.is_some_and(|next| next.name == name && (next.rows, next.columns) == (rows, columns));
+        assert!(is_next, "`{name}` is read where it is");
+    }
+
     fn bytes(&mut self) -> Result<Vec<u8>, ModelError> {
         let (name, length) = self.next(SectionKind::Bytes).map(|section| (section.name.clone(), section.length))?;
         self.reader.take(&name, length)
@@ -306,6 +323,19 @@ impl Sections<'_, '_> {
             return Err(ModelError::Malformed(format!("`{name}` has the scale {scale}")));
         }
         Ok(Matrix { tiles, scales })
+    }
+}
+
+/// Sections are asked for in file order, since their order is that of asking.
+impl Builder for Sections<'_, '_> {
+    fn floats(&mut self, name: &str, rows: u32, columns: u32) -> Result<Vec<f32>, ModelError> {
+        self.expect(name, rows, columns);
+        Sections::floats(self)
+    }
+
+    fn matrix(&mut self, name: &str, rows: u32, columns: u32, _side: u32) -> Result<Matrix, ModelError> {
+        self.expect(name, rows, columns);
+        Sections::matrix(self)
     }
 }
 

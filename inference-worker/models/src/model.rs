@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use noema_inference_api::ModelManifest;
+use noema_inference_api::{ModelManifest, PainterShape};
 
-use crate::{Compute, KvCache, ModelError};
+use crate::{Canvas, Compute, KvCache, ModelError};
 
 /// Which positions of a step need logits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +112,53 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     fn embed(&self, compute: &Compute, texts: &[&[u32]]) -> Vec<Result<Vec<i8>, ModelError>>;
 }
 
+/// What to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sketch<'a> {
+    /// Tokens of what the image shows, without any that the model puts around a text itself.
+    pub prompt: &'a [u32],
+    /// Tokens of what it does not show; likewise.
+    pub negative: &'a [u32],
+    /// Pixels across, a multiple of 8.
+    pub width: u32,
+    /// Pixels down, a multiple of 8.
+    pub height: u32,
+    /// Denoising steps.
+    pub steps: u32,
+    /// Weight of the prompt over the negative prompt, in basis points; 10,000 takes no notice of the latter.
+    pub guidance_bps: u32,
+    /// Keys the ChaCha20 stream of the noise.
+    pub seed: u64,
+}
+
+/// A model that draws.
+///
+/// An image is a function of the weights and the sketch, down to the bytes of its file.
+pub trait Painter: Send + Sync + fmt::Debug {
+    /// Shape and identity; of the text encoder, as far as sizes go.
+    fn manifest(&self) -> &ModelManifest;
+
+    /// Shape of the rest: what a drawing's price follows from.
+    fn shape(&self) -> &PainterShape;
+
+    /// Begins a drawing.
+    ///
+    /// # Errors
+    /// [`ModelError::TokenOutOfRange`], [`ModelError::ContextExceeded`]; [`ModelError::Shape`] for sides and steps beyond
+    /// their limits.
+    fn begin(&self, sketch: &Sketch<'_>) -> Result<Canvas, ModelError>;
+
+    /// Does one turn of a drawing: reads the texts, takes a step, or does a part of decoding. The last turn returns the
+    /// image, a PNG file.
+    ///
+    /// # Errors
+    /// [`noema_numerics::NumericsError::NonFinite`] when values leave the finite numbers; the drawing must be discarded.
+    ///
+    /// # Panics
+    /// If the drawing is done or failed.
+    fn paint(&self, compute: &Compute, canvas: &mut Canvas) -> Result<Option<Vec<u8>>, ModelError>;
+}
+
 /// What a model can do.
 #[derive(Debug, Clone)]
 pub enum Network {
@@ -119,4 +166,6 @@ pub enum Network {
     Causal(Arc<dyn Model>),
     /// Embed texts.
     Embedder(Arc<dyn Embedder>),
+    /// Draw.
+    Painter(Arc<dyn Painter>),
 }

@@ -14,7 +14,8 @@ use noema_inference_api::{ModelManifest, PLAIN_MARK, SpecialTexts};
 use serde::{Deserialize, Serialize};
 use tokenizers::models::bpe::BPE;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::normalizers::{BertNormalizer, NFC};
+use tokenizers::normalizers::replace::ReplacePattern;
+use tokenizers::normalizers::{BertNormalizer, Lowercase, NFC, Replace, Sequence as Normalizers};
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
@@ -28,6 +29,8 @@ use crate::sentence::{self, SPACE, Scores};
 
 /// What word pieces make of a word they cannot spell.
 const UNKNOWN: &str = "[UNK]";
+/// How CLIP marks the last piece of a word.
+const END_OF_WORD: &str = "</w>";
 
 /// How text is cut before pairs are merged. The order of variants is the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +55,9 @@ pub enum PreTokenizer {
     Sentence(Prefix),
     /// What llama.cpp does with files that name no other: punctuation, then as GPT-2, then digits by threes.
     Punctuation,
+    /// CLIP: words in lower case, single digits, punctuation; white space only separates, and the last piece of a word is
+    /// marked.
+    Clip,
 }
 
 /// Where SentencePiece puts a space of its own. The order of variants is the format.
@@ -207,6 +213,10 @@ impl Tokenizer {
                     Some(byte) => vec![byte],
                     None => token.replace(SPACE, " ").into_bytes(),
                 },
+                Err(_) if data.pre == PreTokenizer::Clip => match token.strip_suffix(END_OF_WORD) {
+                    Some(word) => [alphabet.bytes(word).as_slice(), b" "].concat(),
+                    None => alphabet.bytes(token),
+                },
                 Err(_) => alphabet.bytes(token),
             })
             .collect();
@@ -239,13 +249,16 @@ impl Tokenizer {
         let model = if data.pre.is_word_piece() {
             word_piece(vocab)?
         } else {
-            let builder = BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(prefix.is_some());
+            let mut builder = BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(prefix.is_some());
+            if data.pre == PreTokenizer::Clip {
+                builder = builder.end_of_word_suffix(END_OF_WORD.to_owned());
+            }
             let model = builder.ignore_merges(matches!(data.pre, PreTokenizer::Llama3)).build();
             ModelWrapper::from(model.map_err(|error| broken(error.to_string()))?)
         };
         let mut inner = tokenizers::Tokenizer::new(model);
         inner.with_pre_tokenizer(pre_tokenizer(data.pre)?);
-        inner.with_normalizer(normalizer(data.pre)).map_err(|error| broken(error.to_string()))?;
+        inner.with_normalizer(normalizer(data.pre)?).map_err(|error| broken(error.to_string()))?;
         Ok(Self { inner, bytes, special, special_ids: data.special, added, prefix, scores, bos })
     }
 
@@ -468,6 +481,12 @@ fn pre_tokenizer(kind: PreTokenizer) -> Result<Option<PreTokenizerWrapper>, Mode
             Sequence::new(parts).into()
         }
         PreTokenizer::BertUncased | PreTokenizer::BertCased => BertPreTokenizer.into(),
+        PreTokenizer::Clip => {
+            let words = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+            let words = Split::new(SplitPattern::Regex(words.to_owned()), SplitDelimiterBehavior::Removed, true)
+                .map_err(|error| broken(error.to_string()))?;
+            Sequence::new(vec![words.into(), ByteLevel::new(false, false, true).into()]).into()
+        }
         PreTokenizer::Gpt2 | PreTokenizer::Gpt2Nfc => ByteLevel::new(false, false, true).into(),
         PreTokenizer::SmolLm => {
             Sequence::new(vec![Digits::new(true).into(), ByteLevel::new(false, false, true).into()]).into()
@@ -480,8 +499,8 @@ fn pre_tokenizer(kind: PreTokenizer) -> Result<Option<PreTokenizerWrapper>, Mode
 }
 
 /// How text is prepared before it is cut.
-fn normalizer(kind: PreTokenizer) -> Option<NormalizerWrapper> {
-    match kind {
+fn normalizer(kind: PreTokenizer) -> Result<Option<NormalizerWrapper>, ModelError> {
+    Ok(match kind {
         PreTokenizer::Gpt2
         | PreTokenizer::SmolLm
         | PreTokenizer::Llama3
@@ -489,9 +508,14 @@ fn normalizer(kind: PreTokenizer) -> Option<NormalizerWrapper> {
         | PreTokenizer::Sentence(_)
         | PreTokenizer::Punctuation => None,
         PreTokenizer::Gpt2Nfc | PreTokenizer::Qwen2Nfc => Some(NFC.into()),
+        PreTokenizer::Clip => {
+            let spaces = Replace::new(ReplacePattern::Regex(r"\s+".to_owned()), " ");
+            let spaces = spaces.map_err(|error| broken(error.to_string()))?;
+            Some(Normalizers::new(vec![NFC.into(), spaces.into(), Lowercase.into()]).into())
+        }
         PreTokenizer::BertUncased => Some(BertNormalizer::new(true, true, None, true).into()),
         PreTokenizer::BertCased => Some(BertNormalizer::new(true, true, None, false).into()),
-    }
+    })
 }
 
 fn word_piece(vocab: ahash::AHashMap<String, u32>) -> Result<ModelWrapper, ModelError> {

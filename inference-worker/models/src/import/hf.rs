@@ -53,7 +53,7 @@ pub(super) fn convert(
 
 /// A JSON file with its name, for messages.
 pub(super) struct Json {
-    file: String,
+    pub(super) file: String,
     pub(super) value: Value,
 }
 
@@ -76,11 +76,11 @@ impl Json {
         ModelError::HuggingFace { file: self.file.clone(), reason: reason.into() }
     }
 
-    fn number(&self, key: &str) -> Result<u32, ModelError> {
+    pub(super) fn number(&self, key: &str) -> Result<u32, ModelError> {
         self.optional(key)?.ok_or_else(|| self.bad(format!("it lacks `{key}`")))
     }
 
-    fn optional(&self, key: &str) -> Result<Option<u32>, ModelError> {
+    pub(super) fn optional(&self, key: &str) -> Result<Option<u32>, ModelError> {
         match &self.value[key] {
             Value::Null => Ok(None),
             value => {
@@ -90,16 +90,16 @@ impl Json {
         }
     }
 
-    fn float(&self, key: &str) -> Result<f64, ModelError> {
+    pub(super) fn float(&self, key: &str) -> Result<f64, ModelError> {
         self.value[key].as_f64().ok_or_else(|| self.bad(format!("`{key}` is not a number")))
     }
 
-    fn flag(&self, key: &str, default: bool) -> bool {
+    pub(super) fn flag(&self, key: &str, default: bool) -> bool {
         self.value[key].as_bool().unwrap_or(default)
     }
 
     /// Refuses a setting that would change the meaning of the weights.
-    fn only(&self, key: &str, allowed: &[&str], supported: &'static str) -> Result<(), ModelError> {
+    pub(super) fn only(&self, key: &str, allowed: &[&str], supported: &'static str) -> Result<(), ModelError> {
         match &self.value[key] {
             Value::Null => Ok(()),
             Value::String(text) if allowed.contains(&text.as_str()) => Ok(()),
@@ -108,7 +108,7 @@ impl Json {
     }
 
     /// A rotary base, which must be whole.
-    fn base(&self, key: &str) -> Result<u64, ModelError> {
+    pub(super) fn base(&self, key: &str) -> Result<u64, ModelError> {
         let inner = self.value["rope_parameters"][key].as_f64();
         let base = if self.value[key].is_null() { inner.unwrap_or(10_000.0) } else { self.float(key)? };
         if base.fract() != 0.0 || !(2.0..9e15).contains(&base) {
@@ -256,7 +256,7 @@ fn refuse_scaling(config: &Json) -> Result<(), ModelError> {
     }
 }
 
-fn name(folder: &Path, config: &Json) -> String {
+pub(super) fn name(folder: &Path, config: &Json) -> String {
     let own = config.value["_name_or_path"].as_str().filter(|name| !name.is_empty() && !name.starts_with(['.', '/']));
     let folder = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
     own.map(str::to_owned).or_else(folder).unwrap_or_default()

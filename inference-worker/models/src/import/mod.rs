@@ -3,6 +3,7 @@
 //! The conversion is normative: dequantise to f32 as the source format defines it, bring rotary rows into the order of
 //! half-split pairs, quantise each row to int8 by the standard, make the rotary tables. Nothing depends on the machine.
 
+mod diffusers;
 mod gguf;
 mod gguf_tokenizer;
 mod hf;
@@ -19,6 +20,7 @@ use noema_types::Hash;
 use crate::limits::STRETCH_MILLI_MAX;
 use crate::{ModelError, format};
 
+pub(crate) use diffusers::{Origin, Part, Published};
 pub use gguf::GgufFile;
 
 /// Ways to stretch rotary positions that importers know.
@@ -47,12 +49,16 @@ pub fn import_gguf(source: &Path, target: &Path, progress: &mut dyn FnMut(u64, u
 }
 
 /// Imports a Hugging Face folder: `config.json`, `tokenizer.json` and `model.safetensors`, whole or in shards. The target
-/// appears complete or not at all. `progress` hears of bytes written and in all.
+/// appears complete or not at all. `progress` hears of bytes written and in all. A folder with `model_index.json` is one of
+/// a latent diffusion model, whose parts are folders of their own.
 ///
 /// # Errors
 /// [`ModelError::HuggingFace`] for a folder that cannot be read, [`ModelError::Unsupported`] for what is not built yet,
 /// [`ModelError::Shape`] and [`ModelError::Tokenizer`] for content that does not fit together.
 pub fn import_hf(folder: &Path, target: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Imported, ModelError> {
+    if folder.join(diffusers::INDEX).exists() {
+        return into_place(target, |out| diffusers::convert(folder, out, progress));
+    }
     into_place(target, |out| hf::convert(folder, out, progress))
 }
 

@@ -1,5 +1,7 @@
 //! Small random models for tests: real files of the real format, no weights needed.
 
+mod painter;
+
 use std::collections::BTreeMap;
 
 use noema_inference_api::{Family, ModelManifest, NUMERICS_VERSION, RopeScaling, SpecialTokens};
@@ -9,6 +11,10 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use crate::format::{self, Extension, Pooling, Stretch, WeightSource};
 use crate::tokenizer::Alphabet;
 use crate::{ModelError, More, PreTokenizer, TokenizerData};
+
+#[cfg(test)]
+pub(crate) use painter::tensor;
+pub use painter::{tiny_diffusion, tiny_painter, write_tiny_diffusion};
 
 /// Pairs the synthetic tokenizer merges, in GPT-2's alphabet.
 const MERGES: [(&str, &str); 7] = [("t", "h"), ("h", "e"), ("i", "n"), ("e", "r"), ("a", "n"), ("Ġ", "t"), ("Ġ", "a")];
