@@ -42,7 +42,9 @@ fn load_all(paths: &[PathBuf]) -> Result<Vec<LoadedModel>, NodeError> {
 /// What genesis needs to know of models.
 pub(crate) fn resident_models(paths: &[PathBuf]) -> Result<Vec<ResidentModel>, NodeError> {
     let models = load_all(paths)?;
-    let residents = models.iter().map(|model| ResidentModel {
+    // The chain knows no family that draws: such models answer off chain only.
+    let models = models.iter().filter(|model| model.painter().is_none());
+    let residents = models.map(|model| ResidentModel {
         weights: model.root,
         tokenizer: model.tokenizer_root,
         manifest: (*model.manifest).clone(),

@@ -5,7 +5,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use noema_models::synthetic::{random_model, tiny_manifest};
+use noema_inference_api::Answer;
+use noema_models::synthetic::{random_model, tiny_diffusion, tiny_manifest};
 use noema_tests::chain::WAIT;
 use noema_tests::localnet::Localnet;
 use noema_tests::{cache_dir, workspace_root};
@@ -108,6 +109,30 @@ fn the_official_python_packages_work_unmodified() {
         assert_eq!(error["code"].as_str(), code, "{name}: {error}");
     }
     assert!(errors["model"]["message"].as_str().is_some_and(|said| said.contains("tiny-chat")), "{errors:#}");
+}
+
+#[test]
+fn the_official_package_draws() {
+    let python = cache_dir().join("peers/llm/bin/python");
+    assert!(python.is_file(), "the packages are missing; hint: make peers");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("tiny-diffusion.noema");
+    std::fs::write(&path, tiny_diffusion(7)).expect("the folder takes a file");
+    // The chain knows no model that draws; the nodes hold it all the same.
+    let net = Localnet::start(&["--model", path.to_str().expect("a plain path")]);
+    let script = workspace_root().join("tests/peers/images.py");
+    let output = Command::new(python).arg(script).arg(net.url()).output().expect("python runs");
+    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), net.log());
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let first = &report["first"];
+    assert_eq!((&first["width"], &first["height"]), (&64.into(), &32.into()));
+    assert_eq!(first, &report["again"]);
+    assert_ne!(first["png"], report["other"]["png"]);
+    // The file that came is the answer that the job's digest is of.
+    let png = hex::decode(first["png"].as_str().expect("hexadecimal")).expect("hexadecimal");
+    let answer = Answer::Drawn { png, prompt_tokens: 6 };
+    assert_eq!(first["noema"]["digest"], answer.digest().to_string());
+    assert_eq!(report["chat"]["status"], 400, "{}", report["chat"]);
 }
 
 #[test]

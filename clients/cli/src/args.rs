@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use inference::{
-    AskedArgs, ComputeArgs, EvalArgs, GrammarArgs, InferArgs, ModelCommand, TokenizeArgs, WorkerCommand,
+    AskedArgs, ComputeArgs, DrawArgs, EvalArgs, GrammarArgs, InferArgs, ModelCommand, TokenizeArgs, WorkerCommand,
 };
 pub(crate) use network::{
     DEFAULT_STAKE, GenesisBuildArgs, GenesisCommand, GenesisKeysArgs, KeyKind, LightCommand, LightVerifyArgs,

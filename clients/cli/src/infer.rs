@@ -7,13 +7,13 @@ use std::time::Instant;
 use indicatif::ProgressBar;
 use noema_engine::{Pool, PoolConfig};
 use noema_inference_api::limits::{BASIS_POINTS, GRAMMAR_BYTES_MAX, PROMPT_BYTES_MAX};
-use noema_inference_api::{Answer, Engine, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION, Options};
+use noema_inference_api::{Answer, Drawing, Engine, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION, Options};
 use noema_models::{LoadedModel, load};
 use noema_node::{Turn, chat_prompt};
 use noema_numerics::Kernel;
 use serde_json::{Value, json};
 
-use crate::args::{AskedArgs, GrammarArgs, InferArgs};
+use crate::args::{AskedArgs, DrawArgs, GrammarArgs, InferArgs};
 use crate::home::Home;
 use crate::machine;
 use crate::model::find;
@@ -115,7 +115,7 @@ fn chat(turns: &[Turn], model: &LoadedModel) -> CliResult<String> {
 }
 
 fn job(args: &InferArgs, grammar: Option<Grammar>, prompt: String, model: noema_types::Hash) -> CliResult<Job> {
-    let kind = kind(&args.asked);
+    let kind = kind(args)?;
     let options = Options {
         max_new_tokens: if kind == JobKind::Generate { args.max_new_tokens } else { 0 },
         temperature_bps: basis_points("temperature", &args.temperature)?,
@@ -131,13 +131,22 @@ fn job(args: &InferArgs, grammar: Option<Grammar>, prompt: String, model: noema_
     Ok(job)
 }
 
-fn kind(asked: &AskedArgs) -> JobKind {
-    match asked {
+fn kind(args: &InferArgs) -> CliResult<JobKind> {
+    Ok(match &args.asked {
+        AskedArgs { draw: Some(size), .. } => JobKind::Draw(drawing(size, &args.draw)?),
         AskedArgs { score: Some(text), .. } => JobKind::Score(text.clone()),
         AskedArgs { embed: true, .. } => JobKind::Embed,
         AskedArgs { choice, .. } if !choice.is_empty() => JobKind::Choose(choice.clone()),
         _ => JobKind::Generate,
-    }
+    })
+}
+
+fn drawing(size: &str, args: &DrawArgs) -> CliResult<Drawing> {
+    let sides = size.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+    let wrong = || CliError::fault(format!("`{size}` is no width and height")).hint("--draw 512x512");
+    let (width, height) = sides.ok_or_else(wrong)?;
+    let guidance_bps = basis_points("guidance", &args.guidance)?;
+    Ok(Drawing { width, height, steps: args.steps, guidance_bps, negative_prompt: args.negative_prompt.clone() })
 }
 
 fn grammar(args: &GrammarArgs) -> CliResult<Option<Grammar>> {
@@ -196,8 +205,12 @@ fn shown(args: &InferArgs, answer: &Answer) -> CliResult<Shown> {
             let values: Vec<_> = values.iter().map(i8::to_string).collect();
             (values.join(" "), *prompt_tokens, 0)
         }
+        Answer::Drawn { png, prompt_tokens } => {
+            let file = args.draw.output.as_deref().ok_or_else(|| CliError::fault("an image needs --output FILE"))?;
+            std::fs::write(file, png).context(format!("cannot write {}", file.display()))?;
+            (file.display().to_string(), *prompt_tokens, 0)
+        }
         Answer::Refused(error) => return Err(CliError::verdict(format!("the model refuses: {error}"))),
-        other => return Err(CliError::fault(format!("the answer is of another kind: {other:?}"))),
     };
     Ok(Shown { text, tokens, new_tokens, is_streamed: false })
 }
@@ -236,7 +249,7 @@ fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answe
                 "tokens_per_second": rate,
                 "job": job.id().0,
                 "digest": answer.digest(),
-                "answer": answer,
+                "answer": if let Answer::Drawn { .. } = answer { Value::Null } else { json!(answer) },
             })
         },
     );

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use noema_models::synthetic::tiny_llama;
+use noema_models::synthetic::{tiny_llama, write_tiny_diffusion};
 use noema_numerics::Kernel;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -209,4 +209,36 @@ fn what_is_asked_is_one_thing() {
     assert!(code == 2 && said.contains("nowhere.json"), "{said}");
     let (code, said) = home.error(&["infer", "--prompt", "the", "--embed"]);
     assert!(code == 1 && said.contains("the model refuses: this model cannot"), "{said}");
+}
+
+#[test]
+fn a_published_folder_is_imported_and_draws() {
+    let home = Home::new();
+    let folder = home.path().join("tiny-diffusion");
+    write_tiny_diffusion(&folder, 7).expect("written");
+    let import =
+        |name: &str| home.json(&["model", "import", folder.to_str().expect("utf-8"), "--name", name])["root"].clone();
+    let root = import("painter");
+    assert_eq!(import("twin"), root);
+    let file = home.path().join("image.png");
+    let file = file.to_str().expect("utf-8");
+    let draw = |more: &[&str]| {
+        let asked = ["infer", "--model", "painter", "--prompt", "the red cat", "--draw", "32x24", "--output", file];
+        let answer = home.json(&[&asked, more].concat());
+        (answer["digest"].clone(), std::fs::read(file).expect("an image"))
+    };
+    let (digest, png) = draw(&["--steps", "2", "--kernel", "scalar", "--threads", "1"]);
+    assert_eq!((&png[..8], png.len()), (b"\x89PNG\r\n\x1a\n".as_slice(), 8 + 25 + 12 + 2 + 5 + 24 * 97 + 4 + 12));
+    assert_eq!(draw(&["--steps", "2", "--threads", "2"]), (digest.clone(), png));
+    for other in [["--steps", "3"], ["--guidance", "3.25"], ["--negative-prompt", "blur"], ["--seed", "9"]] {
+        let more = if other[0] == "--steps" { other.to_vec() } else { [&other[..], &["--steps", "2"]].concat() };
+        assert_ne!(draw(&more).0, digest, "{other:?}");
+    }
+    let prompt = ["infer", "--model", "painter", "--prompt", "x"];
+    let error = |more: &[&str]| home.error(&[&prompt[..], more].concat());
+    assert!(error(&[]).1.contains("cannot continue texts"));
+    assert_eq!(error(&["--draw", "32x24"]).0, 2);
+    assert!(error(&["--draw", "32", "--output", file]).1.contains("no width and height"));
+    assert!(error(&["--draw", "33x32", "--output", file]).1.contains("multiple of 8"));
+    assert!(error(&["--draw", "32x32", "--output", "/nowhere/x.png", "--steps", "1"]).1.contains("/nowhere/x.png"));
 }

@@ -92,6 +92,8 @@ pub(crate) struct InferArgs {
     pub(crate) system: Option<String>,
     #[command(flatten)]
     pub(crate) asked: AskedArgs,
+    #[command(flatten)]
+    pub(crate) draw: DrawArgs,
     /// New tokens, at most.
     #[arg(long, default_value_t = 64)]
     pub(crate) max_new_tokens: u32,
@@ -116,7 +118,7 @@ pub(crate) struct InferArgs {
     #[command(flatten)]
     pub(crate) grammar: GrammarArgs,
     /// Print the answer piece by piece as it comes; the default on a terminal.
-    #[arg(long, conflicts_with_all = ["choice", "score", "embed"])]
+    #[arg(long, conflicts_with_all = ["choice", "score", "embed", "draw"])]
     pub(crate) stream: bool,
     #[command(flatten)]
     pub(crate) compute: ComputeArgs,
@@ -135,6 +137,26 @@ pub(crate) struct AskedArgs {
     /// Print the embedding of the prompt instead of generating.
     #[arg(long)]
     pub(crate) embed: bool,
+    /// Draw an image of the prompt, so many pixels across and down, instead of generating.
+    #[arg(long, value_name = "WxH", requires = "output")]
+    pub(crate) draw: Option<String>,
+}
+
+/// What an image is like.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DrawArgs {
+    /// Denoising steps of an image.
+    #[arg(long, default_value_t = 20, requires = "draw")]
+    pub(crate) steps: u32,
+    /// Weight of the prompt of an image over its negative prompt; 1 takes no notice of the latter.
+    #[arg(long, default_value = "7.5", requires = "draw")]
+    pub(crate) guidance: String,
+    /// What an image should not show.
+    #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true, requires = "draw")]
+    pub(crate) negative_prompt: String,
+    /// File that an image is written to, as PNG.
+    #[arg(long, value_name = "FILE", requires = "draw")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// What an answer must satisfy, token by token.

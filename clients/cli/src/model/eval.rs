@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use noema_models::{Compute, LoadedModel, Model, ModelError, Step, Want};
+use noema_models::{Compute, LoadedModel, Model, ModelError, Sketch, Step, Want};
 use noema_numerics::{NumericsError, micro_nats};
 use noema_types::Hash;
 use serde_json::{Value, json};
@@ -178,6 +178,17 @@ pub(crate) fn fixed_digest(loaded: &LoadedModel, compute: &Compute) -> Result<Ha
     if let Some(embedder) = loaded.embedder() {
         let embedding = embedder.embed(compute, &[&tokens]).pop().expect("one result per text")?;
         hasher.update(&embedding.into_iter().map(i8::cast_unsigned).collect::<Vec<_>>());
+    }
+    if let Some(painter) = loaded.painter() {
+        let (prompt, negative) = tokens.split_at(tokens.len() / 2);
+        let sketch = Sketch { prompt, negative, width: 24, height: 16, steps: 2, guidance_bps: 75_000, seed: 7 };
+        let mut canvas = painter.begin(&sketch)?;
+        let png = loop {
+            if let Some(png) = painter.paint(compute, &mut canvas)? {
+                break png;
+            }
+        };
+        hasher.update(&png);
     }
     if let Some(model) = loaded.causal() {
         let mut cache = model.new_cache();
