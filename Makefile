@@ -81,6 +81,13 @@ campaign: deps ## Kills, cuts off and wipes real validators under load (MINUTES=
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO_TARGET_DIR)/debug/campaign --minutes $(MINUTES)
 
+JOBS ?= 10000
+WORKERS ?= 3
+.PHONY: kill-workers
+kill-workers: deps ## Runs JOBS jobs through WORKERS workers that are killed at random, and checks every answer
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO_TARGET_DIR)/debug/kill_workers --jobs $(JOBS) --workers $(WORKERS)
+
 SECONDS ?= 600
 .PHONY: soak
 soak: deps ## Floods validators with all that one of them may sign and more, and watches memory (SECONDS=600)

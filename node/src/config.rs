@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use noema_dag::{Pace, PayloadLimits};
-use noema_types::{Address, Height};
+use noema_types::{Address, Ed25519PublicKey, Height};
 use serde::{Deserialize, Serialize};
 
 use crate::NodeError;
@@ -55,6 +55,20 @@ pub struct InferenceConfig {
     /// Threads; all cores when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// Where workers attach (docs/workers.md); no workers when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_listen: Option<SocketAddr>,
+    /// File of the Ed25519 key that workers know this node by; `worker.key` in the folder of the database when absent,
+    /// made at the first start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_key: Option<PathBuf>,
+    /// Keys of the workers that are admitted, as `noema worker key` prints them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<Ed25519PublicKey>,
+    /// Jobs that this process's own pool takes at once beside the workers; 16 when absent. 0 leaves all jobs to the
+    /// workers: the pool then only checks what they answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_jobs: Option<usize>,
     /// Compute wrong answers, as a broken device would: for tests of divergence, on local networks only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub wrong_answers: bool,
@@ -148,6 +162,8 @@ pub mod key_files {
     pub const NETWORK: &str = "network.key";
     /// Key that signs checkpoints.
     pub const CHECKPOINT: &str = "checkpoint.key";
+    /// Key that workers know the node by.
+    pub const WORKER: &str = "worker.key";
 }
 
 impl ValidatorNodeConfig {
@@ -206,6 +222,7 @@ impl NodeConfig {
         change(&mut self.genesis);
         self.models.iter_mut().for_each(&mut change);
         self.gateway.settle_key.iter_mut().for_each(&mut change);
+        self.inference.worker_key.iter_mut().for_each(&mut change);
         if let Some(validator) = &mut self.validator {
             change(&mut validator.consensus_key);
             change(&mut validator.network_key);
@@ -214,6 +231,12 @@ impl NodeConfig {
             validator.next_consensus_key.iter_mut().for_each(&mut change);
             validator.next_checkpoint_key.iter_mut().for_each(&mut change);
         }
+    }
+
+    /// File of the key that workers know this node by.
+    #[must_use]
+    pub fn worker_key(&self) -> PathBuf {
+        self.inference.worker_key.clone().unwrap_or_else(|| self.data_dir.join(key_files::WORKER))
     }
 
     /// Folder of the consensus log.

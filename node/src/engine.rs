@@ -1,14 +1,18 @@
-//! Loads models and starts the pool that answers for them.
+//! Loads models and starts what answers for them: a pool, and with it the workers that are configured.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use noema_crypto::{Ed25519KeyPair, read_key_file, write_key_file};
+use noema_engine::limits::BATCH_SEQUENCES_MAX;
 use noema_engine::{Pool, PoolConfig, Resources, Spill};
 use noema_framework::ResidentModel;
 use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll, SpecialTexts};
 use noema_models::{Compute, LoadedModel, load};
 use noema_numerics::Kernel;
-use noema_types::Hash;
+use noema_remote::{Dispatcher, InferenceReport, Listen, Local, LocalReport, QueueReport, Timing, Totals};
+use noema_types::{Ed25519PublicKey, Hash};
 
 use crate::{InferenceConfig, NodeConfig, NodeError, spill};
 
@@ -52,7 +56,52 @@ pub(crate) fn resident_models(paths: &[PathBuf]) -> Result<Vec<ResidentModel>, N
     Ok(residents.collect())
 }
 
-fn pool(config: &NodeConfig, kernel: Kernel, spill: Option<Box<dyn Spill>>) -> Result<Arc<dyn Engine>, NodeError> {
+/// What answers, and what there is to say of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Inference {
+    /// Answers jobs.
+    pub(crate) engine: Arc<dyn Engine>,
+    pool: Arc<Pool>,
+    workers: Option<Workers>,
+}
+
+/// Attached workers.
+#[derive(Debug, Clone)]
+struct Workers {
+    dispatcher: Arc<Dispatcher>,
+    listen: SocketAddr,
+    key: Ed25519PublicKey,
+}
+
+impl Inference {
+    /// Queue, pool, workers, counts.
+    pub(crate) fn report(&self) -> InferenceReport {
+        if let Some(workers) = &self.workers {
+            return workers.dispatcher.report();
+        }
+        let stats = self.pool.stats();
+        let answered = stats.jobs_run.saturating_sub(stats.queued + stats.running);
+        let local = LocalReport {
+            capacity: BATCH_SEQUENCES_MAX as u64,
+            in_flight: stats.running,
+            answered,
+            pool: stats.into(),
+        };
+        InferenceReport {
+            queue: QueueReport { jobs: stats.queued, open: stats.queued + stats.running, ..QueueReport::default() },
+            local: Some(local),
+            workers: Vec::new(),
+            totals: Totals { answered, memo_hits: stats.memo_hits, cancelled: stats.cancelled, ..Totals::default() },
+        }
+    }
+
+    /// Where workers attach, and the key they find there.
+    pub(crate) fn door(&self) -> Option<(SocketAddr, Ed25519PublicKey)> {
+        self.workers.as_ref().map(|workers| (workers.listen, workers.key))
+    }
+}
+
+fn pool(config: &NodeConfig, kernel: Kernel, spill: Option<Box<dyn Spill>>) -> Result<Arc<Pool>, NodeError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = config.inference.threads.unwrap_or(cores).max(1);
     let compute =
@@ -79,24 +128,62 @@ fn quiet_pool(threads: usize) -> Result<Arc<rayon::ThreadPool>, NodeError> {
     Ok(Arc::new(pool.map_err(|error| NodeError::System(error.to_string()))?))
 }
 
-/// Loads the configured models and starts a pool.
-pub(crate) fn start(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
-    let pool = pool(config, kernel(&config.inference)?, spill::open(&config.data_dir))?;
-    if !config.inference.wrong_answers {
-        return Ok(pool);
+/// The key that workers know this node by; made if there is none.
+fn worker_key(config: &NodeConfig) -> Result<Ed25519KeyPair, NodeError> {
+    let path = config.worker_key();
+    if path.exists() || config.inference.worker_key.is_some() {
+        return Ok(read_key_file(&path)?);
     }
-    tracing::warn!("this node is configured to compute wrong answers: a test of divergence");
-    Ok(Arc::new(WrongEngine(pool)))
+    let key = Ed25519KeyPair::generate();
+    write_key_file(&path, &key)?;
+    Ok(key)
 }
 
-/// Starts a pool on the plain kernel, which is right by definition. What the other one left on disk is not used again.
-pub(crate) fn start_safe(config: &NodeConfig) -> Result<Arc<dyn Engine>, NodeError> {
+/// Puts a dispatcher before the pool, if workers are configured.
+fn with_workers(config: &NodeConfig, pool: Arc<Pool>, engine: Arc<dyn Engine>) -> Result<Inference, NodeError> {
+    let settings = &config.inference;
+    let Some(address) = settings.worker_listen else {
+        if settings.local_jobs == Some(0) || !settings.workers.is_empty() {
+            let hint = "hint: [inference] worker_listen says where workers attach";
+            return Err(NodeError::Engine(format!("workers are configured, but nothing listens for them\n{hint}")));
+        }
+        return Ok(Inference { engine, pool, workers: None });
+    };
+    let error = |error: noema_remote::RemoteError| NodeError::Engine(error.to_string());
+    let key = worker_key(config)?;
+    let public = key.public();
+    let watched = Arc::clone(&pool);
+    let jobs = settings.local_jobs.unwrap_or(BATCH_SEQUENCES_MAX);
+    let local = Local { engine, stats: Box::new(move || watched.stats().into()), jobs };
+    let mut dispatcher = Dispatcher::new(Some(local), [], Timing::default()).map_err(error)?;
+    let listen = dispatcher.listen(Listen { address, key, workers: settings.workers.clone() }).map_err(error)?;
+    tracing::info!(%listen, key = %public, admitted = settings.workers.len(), "workers may attach");
+    let dispatcher = Arc::new(dispatcher);
+    let workers = Workers { dispatcher: Arc::clone(&dispatcher), listen, key: public };
+    Ok(Inference { engine: dispatcher, pool, workers: Some(workers) })
+}
+
+/// Loads the configured models and starts what answers for them.
+pub(crate) fn start(config: &NodeConfig) -> Result<Inference, NodeError> {
+    let pool = pool(config, kernel(&config.inference)?, spill::open(&config.data_dir))?;
+    if !config.inference.wrong_answers {
+        return with_workers(config, Arc::clone(&pool), pool);
+    }
+    tracing::warn!("this node is configured to compute wrong answers: a test of divergence");
+    with_workers(config, Arc::clone(&pool), Arc::new(WrongEngine(pool)))
+}
+
+/// Starts a pool on the plain kernel, which is right by definition, and believes no worker. What the other one left on
+/// disk is not used again.
+pub(crate) fn start_safe(config: &NodeConfig) -> Result<Inference, NodeError> {
     spill::distrust(&config.data_dir);
     let pool = pool(config, Kernel::Scalar, None)?;
-    if config.inference.wrong_answers_when_safe {
-        return Ok(Arc::new(WrongEngine(pool)));
-    }
-    Ok(pool)
+    let engine: Arc<dyn Engine> = if config.inference.wrong_answers_when_safe {
+        Arc::new(WrongEngine(Arc::clone(&pool) as _))
+    } else {
+        Arc::clone(&pool) as _
+    };
+    Ok(Inference { engine, pool, workers: None })
 }
 
 /// A device that computes wrong answers, always the same ones: what tests of divergence need.

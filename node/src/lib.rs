@@ -14,6 +14,7 @@ mod faucet;
 mod follower;
 mod gateway;
 mod genesis;
+mod inference_metrics;
 mod metrics;
 mod server;
 mod settler;

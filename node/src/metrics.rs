@@ -2,6 +2,8 @@
 
 use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
+use crate::inference_metrics::InferenceMetrics;
+
 /// Every metric of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
@@ -26,6 +28,8 @@ pub(crate) struct Metrics {
     pub(crate) jobs: IntGauge,
     /// Gas used since start.
     pub(crate) gas: IntCounter,
+    /// Queue, pool and workers.
+    pub(crate) inference: InferenceMetrics,
 }
 
 impl Metrics {
@@ -65,6 +69,7 @@ impl Metrics {
             persist: histogram("noema_block_persist_seconds", "Time to persist a block"),
             jobs: gauge("noema_inference_jobs_run", "Inference jobs the models ran since start"),
             gas: counter("noema_gas_used_total", "Gas used by user transactions since start"),
+            inference: InferenceMetrics::new(&registry),
             registry,
         }
     }

@@ -11,6 +11,7 @@ pub mod localnet;
 pub mod network;
 pub mod process;
 pub mod relay;
+pub mod workers;
 
 /// Root of the workspace.
 #[must_use]

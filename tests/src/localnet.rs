@@ -13,8 +13,8 @@ use crate::process::noema;
 /// How long a node may take to come up.
 const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Ports of a network of one validator: REST, faucet, metrics, consensus.
-const PORTS: u16 = 6;
+/// Ports of a network of one validator: REST, faucet, metrics, consensus, workers.
+const PORTS: u16 = 7;
 
 /// A running node and the folders it uses; killed when dropped.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use inference::{
     AskedArgs, ComputeArgs, DrawArgs, EvalArgs, GrammarArgs, InferArgs, ModelCommand, TokenizeArgs, WorkerCommand,
+    WorkerKeyArgs, WorkerRunArgs,
 };
 pub(crate) use network::{
     DEFAULT_STAKE, GenesisBuildArgs, GenesisCommand, GenesisKeysArgs, KeyKind, LightCommand, LightVerifyArgs,
@@ -55,7 +56,7 @@ pub(crate) enum Command {
     Model(ModelCommand),
     /// Run an inference job on this machine and print answer, speed and digest.
     Infer(InferArgs),
-    /// Test this machine as one that answers for others.
+    /// Answer for others: run a worker, watch a node's workers, test this machine.
     #[command(subcommand)]
     Worker(WorkerCommand),
 }

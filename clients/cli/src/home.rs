@@ -45,6 +45,11 @@ impl Home {
         self.0.join("localnet")
     }
 
+    /// File of this machine's key as a worker.
+    pub(crate) fn worker_key(&self) -> PathBuf {
+        self.0.join("worker.key")
+    }
+
     fn account_path(&self, name: &str) -> CliResult<PathBuf> {
         let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !is_plain {

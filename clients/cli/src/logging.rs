@@ -6,7 +6,7 @@ use crate::args::{LogArgs, LogFormat};
 use crate::output::{CliError, CliResult, use_color};
 
 /// What is logged unless `RUST_LOG` or `NOEMA_LOG` says otherwise.
-const DEFAULT_FILTER: &str = "warn,noema_node=info,noema_consensus=info,noema_network=info";
+const DEFAULT_FILTER: &str = "warn,noema_node=info,noema_consensus=info,noema_network=info,noema_remote=info";
 
 /// Starts logging; once per process.
 pub(crate) fn init(args: &LogArgs) -> CliResult {

@@ -1,5 +1,9 @@
 //! `noema worker`: this machine as one that answers for others.
 
+mod list;
+mod run;
+mod top;
+
 use noema_models::{Compute, ModelError, load};
 use noema_numerics::{Kernel, NumericsError, Report};
 use noema_types::Hash;
@@ -29,6 +33,10 @@ struct Check {
 /// Runs the command.
 pub(crate) fn run(output: Output, command: &WorkerCommand) -> CliResult {
     match command {
+        WorkerCommand::Run(args) => run::run(output, args),
+        WorkerCommand::Key { key } => run::key(output, key),
+        WorkerCommand::List { node } => list::run(output, node),
+        WorkerCommand::Top { node, once } => top::run(output, node, *once),
         WorkerCommand::Selftest { models } => selftest(output, models),
     }
 }

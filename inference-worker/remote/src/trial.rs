@@ -1,7 +1,9 @@
 //! Jobs that test workers: drawn anew for every test, so that nobody can have prepared for them.
 
 use noema_inference_api::limits::BASIS_POINTS;
-use noema_inference_api::{Answer, Drawing, Engine, EngineError, Family, Job, JobClass, JobKind, ModelManifest, Options};
+use noema_inference_api::{
+    Answer, Drawing, Engine, EngineError, Family, Job, JobClass, JobKind, ModelManifest, Options,
+};
 use noema_types::Hash;
 use rand::TryRngCore;
 use rand::rngs::OsRng;

@@ -87,6 +87,7 @@ pub(crate) fn router(
         .route("/tables/{handle}/item", post(view::table_item))
         .route("/blocks/by_height/{height}", get(ledger::block_by_height))
         .route("/blocks/by_version/{version}", get(ledger::block_by_version))
+        .route("/inference/workers", get(network::workers))
         .route("/noema/status", get(network::status))
         .route("/noema/genesis", get(network::genesis))
         .route("/noema/checkpoints/{height}", get(network::checkpoint))

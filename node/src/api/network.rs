@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use noema_consensus::Ledger;
 use noema_types::{Epoch, Height, StateKey, ValueProof};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::extract::parse;
 use super::{ApiError, ApiResult, ApiState, blocking};
@@ -28,6 +28,17 @@ fn bcs(value: &impl Serialize) -> Response {
 
 pub(super) async fn status(State(state): State<ApiState>) -> ApiResult<Json<Value>> {
     blocking(move || Ok(Json(state.status.json()))).await
+}
+
+pub(super) async fn workers(State(state): State<ApiState>) -> ApiResult<Json<Value>> {
+    blocking(move || {
+        let inference = state.chain.inference();
+        let mut report = serde_json::to_value(inference.report())
+            .map_err(|error| ApiError::internal_error(format!("the report has no JSON: {error}")))?;
+        report["node"] = inference.door().map_or(Value::Null, |(listen, key)| json!({ "listen": listen, "key": key }));
+        Ok(Json(report))
+    })
+    .await
 }
 
 pub(super) async fn genesis(State(state): State<ApiState>) -> Response {

@@ -105,8 +105,8 @@ impl Application for Chain {
         self.staged.lock().clear();
         tracing::warn!(dropped, safe, "blocks that are not certified are executed again");
         if safe {
-            let engine = crate::engine::start_safe(&self.config).map_err(halt)?;
-            *self.machine.write() = Machine::new(&self.vm, engine);
+            let inference = crate::engine::start_safe(&self.config).map_err(halt)?;
+            *self.machine.write() = Machine::new(&self.vm, inference);
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ use application::Staged;
 use database::Database;
 use ledger::Restore;
 
+use crate::engine::Inference;
 use crate::metrics::Metrics;
 use crate::{NodeConfig, NodeError};
 
@@ -52,7 +53,7 @@ pub(crate) struct LedgerInfo {
 /// What runs blocks. It is exchanged for slower parts when this machine turns out to compute something wrong.
 struct Machine {
     executor: Box<dyn BlockExecutor>,
-    engine: Arc<dyn Engine>,
+    inference: Inference,
 }
 
 /// Everything that a node holds of its chain.
@@ -88,8 +89,9 @@ impl fmt::Debug for Chain {
 }
 
 impl Machine {
-    fn new(vm: &Arc<MoveTransactionVm>, engine: Arc<dyn Engine>) -> Arc<Self> {
-        Arc::new(Self { executor: Box::new(SequentialExecutor::new(vm.clone(), engine.clone())), engine })
+    fn new(vm: &Arc<MoveTransactionVm>, inference: Inference) -> Arc<Self> {
+        let executor = Box::new(SequentialExecutor::new(vm.clone(), inference.engine.clone()));
+        Arc::new(Self { executor, inference })
     }
 }
 
@@ -106,7 +108,7 @@ impl Chain {
         }
         let database = Database::open(&config.data_dir)?;
         database.begin(&first)?;
-        let engine = crate::engine::start(config)?;
+        let inference = crate::engine::start(config)?;
         let signatures = Arc::new(VerifiedSignatures::new());
         let vm = Arc::new(crate::genesis::transaction_vm(signatures.clone()));
         let latest = database.state().latest().map_or(Version(0), |latest| latest.info.last_version);
@@ -116,7 +118,7 @@ impl Chain {
             id: transaction.hash(),
             genesis,
             database,
-            machine: RwLock::new(Machine::new(&vm, engine)),
+            machine: RwLock::new(Machine::new(&vm, inference)),
             vm,
             signatures,
             rules: StaticRules { chain_id, gas: crate::genesis::gas_bounds() },
@@ -162,7 +164,12 @@ impl Chain {
 
     /// What answers inference jobs now.
     pub(crate) fn engine(&self) -> Arc<dyn Engine> {
-        self.machine.read().engine.clone()
+        self.machine.read().inference.engine.clone()
+    }
+
+    /// What answers inference jobs now, with what there is to say of it.
+    pub(crate) fn inference(&self) -> Inference {
+        self.machine.read().inference.clone()
     }
 
     fn machine(&self) -> Arc<Machine> {
@@ -245,6 +252,7 @@ impl Chain {
         let size = self.mempool.lock().size();
         self.metrics.mempool.set(i64::try_from(size.transactions).unwrap_or(i64::MAX));
         self.metrics.jobs.set(i64::try_from(self.engine().jobs_run()).unwrap_or(i64::MAX));
+        self.metrics.inference.record(&self.inference().report());
         self.metrics.text()
     }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::{LogArgs, NodeArgs};
+
 /// How to compute. No choice made here changes a bit of any answer.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ComputeArgs {
@@ -176,10 +178,69 @@ pub(crate) struct GrammarArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerCommand {
+    /// Answer jobs for a node until a signal: test the arithmetic, load models, attach, come back when the node was away.
+    Run(WorkerRunArgs),
+    /// Print this worker's key, which the node's operator admits; made if there is none.
+    Key {
+        #[command(flatten)]
+        key: WorkerKeyArgs,
+    },
+    /// List a node's workers, and its own pool.
+    List {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Watch a node's inference: workers, queue, speed. `q` quits.
+    Top {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Print one frame as text and end.
+        #[arg(long)]
+        once: bool,
+    },
     /// Test this machine's arithmetic against the golden vectors; exit code 1 if one bit differs.
     Selftest {
         /// Run this model on every kernel too: name, root or canonical file. Repeatable.
         #[arg(long = "model")]
         models: Vec<String>,
     },
+}
+
+/// The worker's own key.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct WorkerKeyArgs {
+    /// File of the worker's Ed25519 key; `~/.noema/worker.key` when absent, made at the first use.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerRunArgs {
+    /// Where the node takes workers, HOST:PORT or https://HOST:PORT: `worker_listen` of its configuration.
+    #[arg(long, env = "NOEMA_WORKER_NODE", value_name = "HOST:PORT")]
+    pub(crate) node: String,
+    /// Key that the node must have, as `noema worker list` on the node prints it.
+    #[arg(long, env = "NOEMA_WORKER_NODE_KEY", value_name = "KEY")]
+    pub(crate) node_key: String,
+    #[command(flatten)]
+    pub(crate) key: WorkerKeyArgs,
+    /// What to call this worker; the beginning of its key when absent.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Model to hold: name, root or canonical file; the only imported one when absent. Repeatable.
+    #[arg(long = "model")]
+    pub(crate) models: Vec<String>,
+    /// Jobs to take at once.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(crate) jobs: u32,
+    /// Seconds to finish jobs once it is told to stop; the rest goes back to the node.
+    #[arg(long, default_value_t = 20)]
+    pub(crate) grace: u64,
+    /// End when stdin ends, as it does when the parent dies.
+    #[arg(long, hide = true)]
+    pub(crate) stop_with_stdin: bool,
+    #[command(flatten)]
+    pub(crate) compute: ComputeArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }

@@ -46,6 +46,13 @@ pub(crate) struct LocalnetArgs {
     /// ask for it (docs/gateway.md).
     #[arg(long)]
     pub(crate) settle: bool,
+    /// Key of a worker that validator 0 admits, as `noema worker key` prints it; workers attach six ports above its REST
+    /// API. Repeatable.
+    #[arg(long = "worker", value_name = "KEY")]
+    pub(crate) workers: Vec<String>,
+    /// Jobs that validator 0's own pool takes at once beside workers; 0 leaves all of them to the workers.
+    #[arg(long, requires = "workers")]
+    pub(crate) local_jobs: Option<usize>,
     /// Write keys, genesis and configuration, and start nothing: run the nodes with `noema node run`.
     #[arg(long)]
     pub(crate) prepare: bool,

@@ -19,8 +19,9 @@ use noema_node::{
     LOCALNET_FAUCET_BALANCE, LOCALNET_INFERENCE_UNITS, NodeConfig, StakingParameters, ValidatorNodeConfig,
     init_validator,
 };
+use noema_remote::parse_key;
 use noema_sdk::address_of;
-use noema_types::Address;
+use noema_types::{Address, Ed25519PublicKey};
 use serde::{Deserialize, Serialize};
 
 use crate::args::{DEFAULT_STAKE, LocalnetArgs};
@@ -43,6 +44,7 @@ const PORTS_PER_NODE: u16 = 10;
 const FAUCET_OFFSET: u16 = 1;
 const METRICS_OFFSET: u16 = 2;
 const CONSENSUS_OFFSET: u16 = 5;
+const WORKERS_OFFSET: u16 = 6;
 /// Nodes of a local network, at most: each takes a process, a database and a copy of the models.
 const NODES_MAX: u16 = 64;
 
@@ -166,8 +168,13 @@ impl Network {
         let upstream: Vec<String> = members.iter().filter(|member| member.is_validator).map(Member::api_url).collect();
         for member in &members {
             make_private_folder(&self.dir.join(member.folder()))?;
-            let inference =
+            let mut inference =
                 InferenceConfig { kernel: args.kernel.clone(), threads: args.threads, ..InferenceConfig::default() };
+            if member.is_validator && member.index == 0 && !args.workers.is_empty() {
+                inference.worker_listen = Some(loopback(self.settings.port + WORKERS_OFFSET));
+                inference.workers = args.workers.iter().map(|key| worker_key(key)).collect::<CliResult<_>>()?;
+                inference.local_jobs = args.local_jobs;
+            }
             let mut config = config(&self.settings, member, inference, &upstream);
             config.gateway.settle_all = args.settle && member.is_validator;
             replace(&self.config_path(member), &config.to_toml())?;
@@ -302,6 +309,10 @@ fn create(dir: &Path, settings: &Settings) -> CliResult {
         init_validator(&config).map_err(explain)?;
     }
     Ok(())
+}
+
+fn worker_key(text: &str) -> CliResult<Ed25519PublicKey> {
+    parse_key(text).map_err(|why| CliError::fault(why).hint("`noema worker key` prints a worker's key"))
 }
 
 fn account_of(dir: &Path, index: u16) -> Option<Address> {

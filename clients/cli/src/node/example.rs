@@ -22,6 +22,13 @@ models = []
 # kernel = "avx2"
 # Threads; all cores when absent.
 # threads = 8
+# Where workers attach, other machines that answer jobs (docs/workers.md), and which: keys as `noema worker key` prints.
+# worker_listen = "0.0.0.0:6190"
+# workers = ["0x00000000000000000000000000000000000000000000000000000000000000cc"]
+# The key that workers know this node by; made in the folder of the database when absent.
+# worker_key = "worker.key"
+# Jobs that this machine's own pool takes at once beside the workers; 0 leaves all of them to the workers.
+# local_jobs = 16
 
 # OpenAI's and Anthropic's protocols on the REST port (docs/gateway.md).
 [gateway]
