@@ -175,7 +175,7 @@ impl Diffusion {
     fn level(&self, step: usize, steps: usize) -> (usize, Levels) {
         let stride = self.shape.train_steps as usize / steps;
         let level = (steps - 1 - step) * stride + self.shape.steps_offset as usize;
-        let next = level.checked_sub(stride).unwrap_or(0);
+        let next = level.saturating_sub(stride);
         (level, Levels { from: self.shares[level], to: self.shares[next] })
     }
 

@@ -593,7 +593,6 @@ fn the_denoiser_agrees_with_an_f32_pass() {
     for (width, height, level) in [(8, 8, 981), (5, 3, 1), (16, 8, 500)] {
         let (got, wanted) = predicted(width, height, level);
         let error = error(&got, &wanted);
-        println!("denoiser {width}x{height}: relative error {error:.4}");
         assert!(error < 0.03, "{width}x{height}: relative error {error}");
     }
 }
@@ -617,7 +616,6 @@ fn decoded() -> (Vec<f32>, Vec<f32>) {
 fn the_decoder_agrees_with_an_f32_pass() {
     let (got, wanted) = decoded();
     let error = error(&got, &wanted);
-    println!("decoder: relative error {error:.4}");
     assert!(error < 0.03, "relative error {error}");
 }
 
@@ -666,7 +664,6 @@ fn the_text_encoder_agrees_with_an_f32_pass() {
     let got = network.text.read(Brush { compute: &compute }, &tokens).expect("finite");
     let wanted: Vec<f32> = read_text(&tokens).and_then(|x| x.flatten_all()?.to_vec1()).expect("values");
     let error = error(&got, &wanted);
-    println!("text encoder: relative error {error:.4}");
     assert!(error < 0.02, "relative error {error}");
     // A token is not read by those before it.
     let other = network.framed(&[512, 513, 97, 99, 341]).expect("it fits");
