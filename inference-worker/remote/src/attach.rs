@@ -345,7 +345,7 @@ impl Session {
             let ended = match answer(&*attached.engine, ticket, &job, class, &out) {
                 Ok(answer) => {
                     // Once the stream is gone nobody wants it here.
-                    send(&out, Answered::new(ticket, &answer));
+                    send(&out, Answered::say(ticket, &answer));
                     Done::Sent(ticket)
                 }
                 Err(EngineError::ModelMissing(root)) => {

@@ -378,7 +378,7 @@ impl State {
     fn hand(&self, order: &Assignment) -> bool {
         match self.lines.get(&order.seat) {
             Some(Line::Local(line)) => line.send(order.clone()).is_ok(),
-            Some(Line::Remote { out, .. }) => out.try_send(Order::new(order.ticket, order.class, &order.job)).is_ok(),
+            Some(Line::Remote { out, .. }) => out.try_send(Order::say(order.ticket, order.class, &order.job)).is_ok(),
             None => false,
         }
     }

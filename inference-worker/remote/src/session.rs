@@ -116,7 +116,7 @@ pub(crate) async fn serve(
         End::Ended(reason) | End::Fault(reason) => (false, reason),
         End::Unfit(reason) | End::Wrong(reason) => (true, reason),
     };
-    let _ = out.try_send(Refusal::new(permanent, reason));
+    let _ = out.try_send(Refusal::say(permanent, reason));
 }
 
 /// Logs and counts the end of a session.
@@ -385,7 +385,7 @@ impl Session {
             Checked::Tests(Ok(tests)) => {
                 for (job, answer) in tests {
                     let ticket = self.shared.lock().book.ticket();
-                    self.say(Order::new(ticket, noema_inference_api::JobClass::Speculative, &job));
+                    self.say(Order::say(ticket, noema_inference_api::JobClass::Speculative, &job));
                     self.tests.insert(ticket, (job, answer));
                 }
                 self.is_auditing = false;

@@ -361,7 +361,7 @@ async fn trusted(address: SocketAddr, seed: u8) -> (mpsc::Sender<FromWorker>, St
         tests += 1;
         let (job, _) = order.open().unwrap();
         let answer = tokio::task::spawn_blocking(move || truth(&job)).await.unwrap();
-        out.send(Answered::new(order.ticket, &answer)).await.unwrap();
+        out.send(Answered::say(order.ticket, &answer)).await.unwrap();
     }
 }
 

@@ -237,13 +237,13 @@ impl Hello {
 }
 
 impl Refusal {
-    pub(crate) fn new(permanent: bool, reason: &str) -> FromNode {
+    pub(crate) fn say(permanent: bool, reason: &str) -> FromNode {
         NodeSaid::Refusal(Self { permanent, reason: plain(reason, REASON_BYTES_MAX) }).into()
     }
 }
 
 impl Order {
-    pub(crate) fn new(ticket: u64, class: JobClass, job: &Job) -> FromNode {
+    pub(crate) fn say(ticket: u64, class: JobClass, job: &Job) -> FromNode {
         let class = match class {
             JobClass::Certified => 0,
             JobClass::Speculative => 1,
@@ -266,7 +266,7 @@ impl Order {
 }
 
 impl Answered {
-    pub(crate) fn new(ticket: u64, answer: &Answer) -> FromWorker {
+    pub(crate) fn say(ticket: u64, answer: &Answer) -> FromWorker {
         let answer = bcs::to_bytes(answer).expect("an answer always serialises");
         WorkerSaid::Answered(Self { ticket, answer }).into()
     }
@@ -339,11 +339,11 @@ mod tests {
     #[test]
     fn jobs_and_answers_travel() {
         for class in [JobClass::Certified, JobClass::Speculative, JobClass::Simulation] {
-            let Some(NodeSaid::Order(order)) = Order::new(3, class, &job()).said else { panic!("an order") };
+            let Some(NodeSaid::Order(order)) = Order::say(3, class, &job()).said else { panic!("an order") };
             assert_eq!((order.ticket, order.open()), (3, Ok((job(), class))));
         }
         let answer = Answer::Refused(AnswerError::EmptyPrompt);
-        let Some(WorkerSaid::Answered(answered)) = Answered::new(4, &answer).said else { panic!("an answer") };
+        let Some(WorkerSaid::Answered(answered)) = Answered::say(4, &answer).said else { panic!("an answer") };
         assert_eq!((answered.ticket, answered.open()), (4, Ok(answer)));
     }
 
@@ -356,7 +356,7 @@ mod tests {
             WorkerSaid::Returned(Returned { ticket: 1, reason: "busy".to_owned() }),
             WorkerSaid::Leaving(Leaving {}),
         ];
-        let order = Order::new(9, JobClass::Certified, &job()).encode_to_vec();
+        let order = Order::say(9, JobClass::Certified, &job()).encode_to_vec();
         said.into_iter().map(|said| FromWorker::from(said).encode_to_vec()).chain([order]).collect()
     }
 
