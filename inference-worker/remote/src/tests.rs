@@ -389,7 +389,8 @@ fn malformed_answers_drop_a_worker_and_answer_nothing() {
     };
     let loose = |ticket| WorkerSaid::Piece(Piece { ticket, offset: 9, text: "x".to_owned() });
     let huge = |ticket| WorkerSaid::Answered(Answered { ticket, answer: vec![0; WORKER_MESSAGE_BYTES_MAX + 1] });
-    let cases: [(u8, &dyn Fn(u64) -> WorkerSaid, &str); 4] = [
+    type Lie<'a> = (u8, &'a dyn Fn(u64) -> WorkerSaid, &'a str);
+    let cases: [Lie<'_>; 4] = [
         (2, &garbage, "does not decode"),
         (3, &other_kind, "asked for"),
         (4, &loose, "fit together"),
