@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a local network: genesis, validators, full nodes, faucet, REST APIs, metrics.
-    Localnet(LocalnetArgs),
+    Localnet(Box<LocalnetArgs>),
     /// Run one node of a network.
     #[command(subcommand)]
     Node(NodeCommand),

@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn lines_are_messages_in_turn() {
-        let turns = conversation("a\nb\nc\n".as_bytes()).ok().expect("three lines");
+        let Ok(turns) = conversation("a\nb\nc\n".as_bytes()) else { panic!("three lines") };
         let roles: Vec<_> = turns.iter().map(|turn| (turn.role, turn.content.as_str())).collect();
         assert_eq!(roles, [("user", "a"), ("assistant", "b"), ("user", "c")]);
         for text in ["", "a\nb", &"x".repeat(300_000)] {
