@@ -32,7 +32,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a local network: genesis, validators, full nodes, faucet, REST APIs, metrics.
-    Localnet(Box<LocalnetArgs>),
+    Localnet(LocalnetArgs),
     /// Run one node of a network.
     #[command(subcommand)]
     Node(NodeCommand),
@@ -55,7 +55,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Model(ModelCommand),
     /// Run an inference job on this machine and print answer, speed and digest.
-    Infer(InferArgs),
+    Infer(Box<InferArgs>),
     /// Answer for others: run a worker, watch a node's workers, test this machine.
     #[command(subcommand)]
     Worker(WorkerCommand),
