@@ -104,8 +104,8 @@ bench-network: build weights ## Measures commit latency of four validators with 
 	@./tests/scripts/bench-network.sh $(NOEMA) $(CARGO_TARGET_DIR)/debug/bench_network
 
 .PHONY: bench-inference
-bench-inference: ## Measures inference beside llama.cpp on the same weights (not run so far: docs/bench.md)
-	@./tests/scripts/bench-inference.sh
+bench-inference: build weights ## Measures inference beside llama.cpp on the same weights (builds llama.cpp once)
+	@./tests/scripts/bench-inference.sh $(NOEMA)
 
 .PHONY: bench-quality
 bench-quality: build weights ## Measures what the arithmetic costs in quality, against an f32 forward pass
