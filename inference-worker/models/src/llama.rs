@@ -234,8 +234,11 @@ impl Llama {
     ) {
         let [heads, kv_heads, head_dim] =
             [self.manifest.heads, self.manifest.kv_heads, self.manifest.head_dim].map(|x| x as usize);
-        let blocks: Vec<Vec<Vec<KvBlock<'_>>>> =
-            steps.iter().map(|step| (0..kv_heads).map(|head| step.cache.blocks(layer, head)).collect()).collect();
+        // Steps that were refused may hold caches of another shape.
+        let shape = CacheShape::of(&self.manifest);
+        let heads_of = |step: &Step<'_>| if step.cache.shape() == shape { kv_heads } else { 0 };
+        let blocks_of = |step| (0..heads_of(step)).map(|head| step.cache.blocks(layer, head)).collect();
+        let blocks: Vec<Vec<Vec<KvBlock<'_>>>> = steps.iter().map(blocks_of).collect();
         // Written over, all of it; so are the other buffers that are resized here.
         out.resize(q.len(), 0.0);
         let reads: usize = rows.iter().map(|row| row.position + 1).sum();
