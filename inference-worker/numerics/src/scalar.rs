@@ -130,15 +130,17 @@ pub(crate) fn quantise(x: &[f32], q: &mut [i16]) -> Result<f32, NumericsError> {
     Ok(scale)
 }
 
-/// The exact sum of products.
-fn dot(weights: impl Iterator<Item = i8>, q: &[i16]) -> i64 {
-    weights.zip(q).map(|(w, &q)| i64::from(i32::from(w) * i32::from(q))).sum()
+/// The exact sum of products. Partial sums of 256 products fit an i32: 256 * 127 * 32,767 < 2^31.
+fn dot(weights: &[i8], q: &[i16]) -> i64 {
+    let part = |(w, q): (&[i8], &[i16])| w.iter().zip(q).map(|(&w, &q)| i32::from(w) * i32::from(q)).sum::<i32>();
+    weights.chunks(256).zip(q.chunks(256)).map(|pair| i64::from(part(pair))).sum()
 }
 
 pub(crate) fn product(rows: Rows<'_>, q: &[i16], q_scales: &[f32], out: &mut Columns<'_>) {
     for (row, &scale) in rows.scales.iter().enumerate() {
+        let weights: Vec<i8> = rows.row(row).collect();
         for (token, &q_scale) in q_scales.iter().enumerate() {
-            let exact = dot(rows.row(row), &q[token * rows.inputs..][..rows.inputs]);
+            let exact = dot(&weights, &q[token * rows.inputs..][..rows.inputs]);
             out.line(token)[row] = (exact as f32 * q_scale) * scale;
         }
     }

@@ -135,8 +135,10 @@ impl<'a> Rows<'a> {
 
     /// The weights of a row, in order.
     pub(crate) fn row(self, row: usize) -> impl Iterator<Item = i8> {
-        let tile = &self.tiles[row / TILE_ROWS * (self.inputs.next_multiple_of(2) * TILE_ROWS)..];
-        (0..self.inputs).map(move |input| tile[place(row, input)])
+        let size = self.inputs.next_multiple_of(2) * TILE_ROWS;
+        let tile = &self.tiles[row / TILE_ROWS * size..][..size];
+        let pairs = tile.chunks_exact(PAIR).flat_map(move |pair| [pair[place(row, 0)], pair[place(row, 1)]]);
+        pairs.take(self.inputs)
     }
 }
 
