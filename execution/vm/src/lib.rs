@@ -16,6 +16,9 @@
 //! By the `reference` interpreter: plain values, checked references, one match arm per instruction. It is the oracle for
 //! faster ones, which must agree with it in everything above.
 
+//!
+//! A [`Tracer`] can watch it, for coverage and profiles.
+
 mod arguments;
 mod cache;
 mod cost;
@@ -26,6 +29,7 @@ mod loader;
 mod module;
 mod reference;
 mod session;
+mod tracer;
 mod types;
 mod verify;
 mod vm;
@@ -36,4 +40,5 @@ mod tests;
 pub use error::{ExecError, TraceFrame, VmError};
 pub use limits::VmLimits;
 pub use session::{FunctionInfo, Savepoint, Session, SessionOutput};
+pub use tracer::Tracer;
 pub use vm::Vm;

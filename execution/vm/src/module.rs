@@ -14,7 +14,7 @@ use noema_execution_api::{GasSchedule, MoveTypeLayout, NativeFunction, NativeTab
 use noema_types::{CodeLocation, Identifier, ModuleId, StructTag};
 
 use crate::cost::block_costs;
-use crate::error::{Result, fail_because};
+use crate::error::{Result, TraceFrame, fail_because};
 
 /// A module ready to run.
 #[derive(Debug)]
@@ -127,6 +127,12 @@ impl LoadedModule {
 
     pub(crate) fn location(&self) -> CodeLocation {
         if self.is_script { CodeLocation::Script } else { CodeLocation::Module(self.id.clone()) }
+    }
+
+    /// The start of a function.
+    pub(crate) fn trace_frame(&self, function: u16) -> TraceFrame {
+        let name = self.functions[usize::from(function)].name.clone();
+        TraceFrame { location: self.location(), function, name, code_offset: 0 }
     }
 
     /// Whether functions with friend visibility may be called from `caller`.

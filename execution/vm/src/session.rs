@@ -18,6 +18,7 @@ use crate::globals::{Globals, change, count};
 use crate::loader::{Callee, Loader};
 use crate::module::{LoadedFunction, LoadedModule};
 use crate::reference::{Machine, Meter, Run};
+use crate::tracer::Tracer;
 use crate::types::{TypeArgs, close};
 use crate::verify::verify_script;
 
@@ -39,6 +40,7 @@ pub struct Session<'a> {
     /// transaction has as much as it would have had without the failure.
     memory: u64,
     instructions: u64,
+    tracer: Option<&'a mut (dyn Tracer + Send)>,
 }
 
 /// The changes of a session up to a point.
@@ -96,7 +98,13 @@ impl<'a> Session<'a> {
             natives: NativeState::default(),
             memory: 0,
             instructions: 0,
+            tracer: None,
         }
+    }
+
+    /// Lets a tracer watch what runs from now on.
+    pub fn trace(&mut self, tracer: &'a mut (dyn Tracer + Send)) {
+        self.tracer = Some(tracer);
     }
 
     /// Runs a function of any visibility. `args` are the BCS of the arguments; a signer's is its address, a reference's
@@ -417,6 +425,7 @@ impl<'a> Session<'a> {
         let type_args = Arc::clone(&run.type_args);
         let mut machine =
             Machine::new(&mut self.loader, &mut self.globals, &mut self.natives, environment, meter, self.vm.limits());
+        machine.tracer = self.tracer.as_mut().map(|tracer| &mut **tracer as _);
         let outcome = machine.run(run);
         self.instructions += machine.instructions;
         let values = outcome?;

@@ -20,6 +20,7 @@ use crate::reference::arithmetic::{
 };
 use crate::reference::host::Host;
 use crate::reference::places::{Locals, Place, PlaceMut, follow, follow_mut};
+use crate::tracer::Tracer;
 use crate::types::TypeArgs;
 
 /// One call from outside and everything it calls.
@@ -31,6 +32,7 @@ pub(crate) struct Machine<'m, 'a> {
     pub(crate) meter: Meter<'m>,
     pub(crate) limits: &'m VmLimits,
     pub(crate) instructions: u64,
+    pub(crate) tracer: Option<&'m mut (dyn Tracer + Send + 'a)>,
     pub(crate) stack: Vec<Value>,
     pub(crate) locals: Locals,
     no_type_args: Arc<TypeArgs>,
@@ -106,6 +108,7 @@ impl<'m, 'a> Machine<'m, 'a> {
             meter,
             limits,
             instructions: 0,
+            tracer: None,
             stack: Vec::new(),
             locals: Vec::new(),
             no_type_args: Arc::default(),
@@ -171,6 +174,9 @@ impl<'m, 'a> Machine<'m, 'a> {
     fn enter(&mut self, callee: Callee, type_args: Arc<TypeArgs>) -> Result<()> {
         let loaded = Arc::clone(self.loader.module(callee.module));
         let function = &loaded.functions[usize::from(callee.function)];
+        if let Some(tracer) = &mut self.tracer {
+            tracer.enter(loaded.trace_frame(callee.function), self.meter.gas.used());
+        }
         let count = function.parameters.len();
         let first = self.stack.len().checked_sub(count).filter(|first| *first >= self.floor);
         let first = first.ok_or_else(|| invariant("a call without its arguments"))?;
@@ -253,6 +259,9 @@ impl<'m, 'a> Machine<'m, 'a> {
 
     fn pop_frame(&mut self) {
         self.frames.pop();
+        if let Some(tracer) = &mut self.tracer {
+            tracer.leave(self.meter.gas.used());
+        }
         self.floor = self.frames.last().map_or(0, |frame| frame.floor);
         if let Some(caller) = self.frames.last_mut() {
             caller.pc += 1;
@@ -275,6 +284,9 @@ impl<'m, 'a> Machine<'m, 'a> {
                 *pc_out = pc;
                 return Err(fail(StatusCode::PC_OVERFLOW));
             };
+            if let Some(tracer) = &mut self.tracer {
+                tracer.at(u16::try_from(pc).unwrap_or(u16::MAX), self.meter.gas.used());
+            }
             if *cost != 0 {
                 at!(pc_out = pc; self.meter.block(*cost));
             }
@@ -605,13 +617,8 @@ impl<'m, 'a> Machine<'m, 'a> {
     /// A failure with the place where the running frame stands, and where its callers do.
     fn locate(&mut self, failure: Failure) -> ExecError {
         let mut places = self.frames.iter().rev().take(TRACE_FRAMES_MAX + 1).map(|frame| {
-            let function = &frame.loaded.functions[usize::from(frame.callee.function)];
-            TraceFrame {
-                location: frame.loaded.location(),
-                function: function.index,
-                name: function.name.clone(),
-                code_offset: u16::try_from(frame.pc).unwrap_or(u16::MAX),
-            }
+            let frame_place = frame.loaded.trace_frame(frame.callee.function);
+            TraceFrame { code_offset: u16::try_from(frame.pc).unwrap_or(u16::MAX), ..frame_place }
         });
         let at = places.next();
         failure.at(at, places.collect())

@@ -6,6 +6,7 @@ mod fuzz;
 mod gas;
 mod natives;
 mod storage;
+mod tracing;
 
 use noema_bytecode::{AbilitySet, Bytecode as B, VariantJumpTable, Visibility};
 use noema_execution_api::{GasMeter, GasSchedule, MemoryState, NativeTable, NoAnswers, StatusCode, TransactionContext};
