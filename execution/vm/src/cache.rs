@@ -41,6 +41,6 @@ impl CodeCache {
 }
 
 /// The same buffer needs no comparison, and a state that hands out shared buffers gives the same one every time.
-fn is_same(left: &Bytes, right: &Bytes) -> bool {
+pub(crate) fn is_same(left: &Bytes, right: &Bytes) -> bool {
     left.len() == right.len() && (left.as_ptr() == right.as_ptr() || left == right)
 }

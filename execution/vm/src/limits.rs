@@ -22,6 +22,19 @@ pub const CACHED_VERSIONS_MAX: usize = 4;
 /// Modules that the code cache holds, at most; it starts anew when full.
 pub const CACHED_MODULES_MAX: usize = 16_384;
 
+/// Words of a struct or enum that lies flat inside others and in slots, at most.
+pub(crate) const FLAT_WORDS_MAX: usize = 32;
+/// Nodes of the shape of any type that a function uses, counted as a tree, at most.
+pub(crate) const SHAPE_NODES_MAX: u64 = 2_048;
+/// Locals of a function, at most: their positions have 8 bits.
+const LOCALS_MAX: usize = 256;
+/// Words of the fast interpreter's stack: all frames with the most and widest locals, and all operands.
+pub(crate) const STACK_WORDS: usize = (FRAMES_MAX * LOCALS_MAX + 2 * OPERANDS_MAX) * FLAT_WORDS_MAX;
+/// Functions that a world of lowered code holds, about; it is not used by new sessions from then on.
+pub(crate) const WORLD_FUNCTIONS_MAX: usize = 65_536;
+/// Worlds of lowered code that a machine holds, at most.
+pub(crate) const WORLDS_MAX: usize = 8;
+
 /// Limits that a caller may set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VmLimits {

@@ -85,6 +85,25 @@ impl<'a> Loader<'a> {
         self.view
     }
 
+    pub(crate) fn schedule(&self) -> &'a GasSchedule {
+        self.vm.schedule()
+    }
+
+    /// A module with this content, prepared.
+    pub(crate) fn load(&self, id: &ModuleId, bytes: Bytes) -> Result<Arc<LoadedModule>> {
+        self.vm.load_module(id, bytes)
+    }
+
+    /// Position of a module that runs.
+    pub(crate) fn position(&mut self, loaded: &Arc<LoadedModule>) -> Result<u32> {
+        if !loaded.is_script {
+            return self.module_index(&loaded.id);
+        }
+        let at = self.modules.iter().position(|known| Arc::ptr_eq(&known.loaded, loaded));
+        let at = at.and_then(|at| u32::try_from(at).ok());
+        at.ok_or_else(|| invariant("a script of another session"))
+    }
+
     /// Replaces what the session published and forgets everything that followed from it.
     pub(crate) fn set_published(&mut self, published: BTreeMap<ModuleId, Bytes>) {
         self.published = published;
@@ -182,7 +201,7 @@ impl<'a> Loader<'a> {
     }
 
     /// The definition of a datatype.
-    fn datatype(&mut self, tag: &StructTag) -> Result<(u32, Arc<LoadedModule>, DatatypeDef)> {
+    pub(crate) fn datatype(&mut self, tag: &StructTag) -> Result<(u32, Arc<LoadedModule>, DatatypeDef)> {
         let index = self.module_index(&tag.module_id())?;
         let loaded = Arc::clone(self.module(index));
         let missing = || {
@@ -402,7 +421,7 @@ impl<'a> Loader<'a> {
     ///
     /// A shape is a tree: what two fields share counts twice, and so does its work. So the nodes are counted before
     /// anything is built, and counting stops at the limit, however large the tree would be.
-    fn count_layout(&mut self, tag: &TypeTag) -> Result<u64> {
+    pub(crate) fn count_layout(&mut self, tag: &TypeTag) -> Result<u64> {
         if let Some(known) = self.layout_nodes.get(tag) {
             return Ok(*known);
         }

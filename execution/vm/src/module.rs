@@ -13,7 +13,7 @@ use noema_bytecode::{
 use noema_execution_api::{GasSchedule, MoveTypeLayout, NativeFunction, NativeTable, StatusCode, Value};
 use noema_types::{CodeLocation, Identifier, ModuleId, StructTag};
 
-use crate::cost::block_costs;
+use crate::cost::{Block, blocks, operands_max};
 use crate::error::{Result, TraceFrame, fail_because};
 
 /// A module ready to run.
@@ -51,10 +51,14 @@ pub(crate) struct LoadedFunction {
 pub(crate) enum Body {
     Code {
         code: Vec<Bytecode>,
-        /// Gas of the basic block that starts at each instruction, zero elsewhere.
-        block_costs: Vec<u64>,
+        /// The basic block that starts at each instruction.
+        blocks: Vec<Block>,
         /// Locals, parameters included.
         locals: usize,
+        /// Types of the locals that are no parameters.
+        local_types: Vec<SignatureToken>,
+        /// Operands on the stack, at most.
+        operands: usize,
         /// Targets of each variant switch.
         jump_tables: Vec<Vec<u16>>,
     },
@@ -175,7 +179,9 @@ fn load_function(
     let parameters = module.signature_at(handle.parameters).to_vec();
     let body = match &def.code {
         Some(unit) => Body::Code {
-            block_costs: block_costs(module, unit, &schedule.instructions),
+            blocks: blocks(module, unit, &schedule.instructions),
+            operands: operands_max(module, unit),
+            local_types: module.signature_at(unit.locals).to_vec(),
             code: unit.code.clone(),
             locals: parameters.len() + module.signature_at(unit.locals).len(),
             jump_tables: unit.jump_tables.iter().map(|table| table.targets.clone()).collect(),

@@ -11,7 +11,6 @@ use noema_execution_api::{
 };
 use noema_types::{Address, Event, Identifier, ModuleId, StateKey, TypeTag, WriteSet};
 
-use crate::Vm;
 use crate::arguments::{check_type, check_value, is_signer};
 use crate::error::{ExecError, Result, fail_because, invariant};
 use crate::globals::{Globals, change, count};
@@ -21,6 +20,7 @@ use crate::reference::{Machine, Meter, Run};
 use crate::tracer::Tracer;
 use crate::types::{TypeArgs, close};
 use crate::verify::verify_script;
+use crate::{Interpreter, Vm, fast};
 
 /// Results of a function: BCS and type of each.
 type Results = Vec<(Vec<u8>, TypeTag)>;
@@ -35,21 +35,27 @@ pub struct Session<'a> {
     transaction: TransactionContext,
     loader: Loader<'a>,
     globals: Globals,
+    /// In place of `globals` where the fast interpreter runs.
+    fast: Option<fast::State>,
     natives: NativeState,
     /// What the functions so far have made; a rollback takes it back, so that the function that ends a failed
     /// transaction has as much as it would have had without the failure.
     memory: u64,
     instructions: u64,
     tracer: Option<&'a mut (dyn Tracer + Send)>,
+    /// The same on the reference interpreter, for a paranoid machine.
+    pub(crate) twin: Option<Box<Self>>,
 }
 
 /// The changes of a session up to a point.
 #[derive(Debug, Clone)]
 pub struct Savepoint {
     globals: Globals,
+    fast: Option<fast::Saved>,
     natives: NativeState,
     memory: u64,
     published: BTreeMap<ModuleId, Bytes>,
+    twin: Option<Box<Self>>,
 }
 
 /// What a session leaves behind.
@@ -89,21 +95,43 @@ impl<'a> Session<'a> {
         answers: &'a dyn AnswerSource,
         transaction: TransactionContext,
     ) -> Self {
+        let is_fast = vm.interpreter() == Interpreter::Fast && vm.verifies;
+        let twin =
+            (is_fast && vm.is_paranoid()).then(|| Box::new(Self::alone(vm, view, answers, transaction.clone(), false)));
+        Self { twin, ..Self::alone(vm, view, answers, transaction, is_fast) }
+    }
+
+    fn alone(
+        vm: &'a Vm,
+        view: &'a dyn StateView,
+        answers: &'a dyn AnswerSource,
+        transaction: TransactionContext,
+        is_fast: bool,
+    ) -> Self {
         Self {
             vm,
             answers,
             transaction,
             loader: Loader::new(vm, view),
             globals: Globals::default(),
+            fast: is_fast.then(|| fast::State::new(vm.meters)),
             natives: NativeState::default(),
             memory: 0,
             instructions: 0,
             tracer: None,
+            twin: None,
         }
     }
 
-    /// Lets a tracer watch what runs from now on.
+    /// Lets a tracer watch what runs from now on, in the reference interpreter.
+    ///
+    /// # Panics
+    /// If the session has touched global values in the fast interpreter already: they do not move over.
     pub fn trace(&mut self, tracer: &'a mut (dyn Tracer + Send)) {
+        let is_unused = self.fast.as_ref().is_none_or(|fast| fast.globals.is_empty());
+        assert!(is_unused, "a tracer watches a session from its start");
+        self.fast = None;
+        self.twin = None;
         self.tracer = Some(tracer);
     }
 
@@ -122,6 +150,11 @@ impl<'a> Session<'a> {
         args: Vec<Vec<u8>>,
         gas: &mut GasMeter,
     ) -> Result<Results, ExecError> {
+        if self.twin.is_some() {
+            return self.both(gas, |session, gas| {
+                session.execute_function(module, function, type_args.clone(), args.clone(), gas)
+            });
+        }
         let callee = self.find(module, function).map_err(|failure| failure.nowhere())?;
         let (loaded, type_args) = self.prepare(callee, type_args).map_err(|failure| failure.nowhere())?;
         let function = &loaded.functions[usize::from(callee.function)];
@@ -143,6 +176,11 @@ impl<'a> Session<'a> {
         args: Vec<Vec<u8>>,
         gas: &mut GasMeter,
     ) -> Result<(), ExecError> {
+        if self.twin.is_some() {
+            return self.both(gas, |session, gas| {
+                session.execute_entry(module, function, type_args.clone(), signers, args.clone(), gas)
+            });
+        }
         let callee = self.find(module, function).map_err(|failure| failure.nowhere())?;
         self.execute_checked(callee, type_args, signers, args, true, gas).map(drop)
     }
@@ -160,6 +198,11 @@ impl<'a> Session<'a> {
         args: Vec<Vec<u8>>,
         gas: &mut GasMeter,
     ) -> Result<Results, ExecError> {
+        if self.twin.is_some() {
+            return self.both(gas, |session, gas| {
+                session.execute_view(module, function, type_args.clone(), args.clone(), gas)
+            });
+        }
         let callee = self.find(module, function).map_err(|failure| failure.nowhere())?;
         self.execute_checked(callee, type_args, &[], args, false, gas)
     }
@@ -176,6 +219,10 @@ impl<'a> Session<'a> {
         args: Vec<Vec<u8>>,
         gas: &mut GasMeter,
     ) -> Result<(), ExecError> {
+        if self.twin.is_some() {
+            return self
+                .both(gas, |session, gas| session.execute_script(code, type_args.clone(), signers, args.clone(), gas));
+        }
         let loaded = self.load_script(code).map_err(|failure| failure.nowhere())?;
         let callee = Callee { module: self.loader.add(Arc::new(loaded)), function: 0 };
         self.execute_checked(callee, type_args, signers, args, true, gas).map(drop)
@@ -189,6 +236,10 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`ExecError::Program`] if a module is malformed or fails verification; nothing is published then.
     pub fn publish_modules(&mut self, modules: Vec<Vec<u8>>) -> Result<Vec<ModuleId>, ExecError> {
+        if let Some(twin) = &mut self.twin {
+            // It fails where this session fails.
+            let _ = twin.publish_modules(modules.clone());
+        }
         let mut published = self.loader.published.clone();
         let mut ids = Vec::with_capacity(modules.len());
         for bytes in modules {
@@ -200,7 +251,7 @@ impl<'a> Session<'a> {
             published.insert(id.clone(), bytes);
             ids.push(id);
         }
-        self.loader.set_published(published);
+        self.set_published(published);
         Ok(ids)
     }
 
@@ -209,20 +260,35 @@ impl<'a> Session<'a> {
     pub fn savepoint(&self) -> Savepoint {
         Savepoint {
             globals: self.globals.clone(),
+            fast: self.fast.as_ref().map(|fast| fast.globals.save()),
             natives: self.natives.clone(),
             memory: self.memory,
             published: self.loader.published.clone(),
+            twin: self.twin.as_ref().map(|twin| Box::new(twin.savepoint())),
         }
     }
 
     /// Undoes all changes since a savepoint: values, events, counters, modules, and what counts against the memory
     /// limit.
     pub fn rollback(&mut self, savepoint: Savepoint) {
+        if let (Some(twin), Some(saved)) = (&mut self.twin, savepoint.twin) {
+            twin.rollback(*saved);
+        }
         self.globals = savepoint.globals;
+        if let (Some(fast), Some(saved)) = (&mut self.fast, &savepoint.fast) {
+            fast.restore(saved).expect("a savepoint holds what the session encoded itself");
+        }
         self.natives = savepoint.natives;
         self.memory = savepoint.memory;
         if self.loader.published != savepoint.published {
-            self.loader.set_published(savepoint.published);
+            self.set_published(savepoint.published);
+        }
+    }
+
+    fn set_published(&mut self, published: BTreeMap<ModuleId, Bytes>) {
+        self.loader.set_published(published);
+        if let Some(fast) = &mut self.fast {
+            fast.forget_code();
         }
     }
 
@@ -246,6 +312,9 @@ impl<'a> Session<'a> {
 
     /// What a native asked to publish, once.
     pub fn take_publish_request(&mut self) -> Option<PublishRequest> {
+        if let Some(twin) = &mut self.twin {
+            let _ = twin.take_publish_request();
+        }
         self.natives.publish.take()
     }
 
@@ -306,9 +375,19 @@ impl<'a> Session<'a> {
         self.loader.layout(tag).map_err(|failure| failure.nowhere())
     }
 
-    fn changes(&self) -> Result<(WriteSet, ChangeSummary)> {
+    /// # Panics
+    /// If what natives left or what counts against the memory limit differs.
+    pub(crate) fn compare(&self, twin: &Self) {
+        assert_eq!(self.natives, twin.natives, "what natives left in the two interpreters");
+        assert_eq!(self.memory, twin.memory, "memory that the two interpreters count");
+    }
+
+    pub(crate) fn changes(&self) -> Result<(WriteSet, ChangeSummary)> {
         let (mut writes, mut summary) = (WriteSet::default(), ChangeSummary::default());
-        self.globals.changes(&mut writes, &mut summary)?;
+        match &self.fast {
+            Some(fast) => fast.globals.changes(&mut writes, &mut summary)?,
+            None => self.globals.changes(&mut writes, &mut summary)?,
+        }
         for (id, bytes) in &self.loader.published {
             let key = StateKey::Module(id.clone());
             let old = self.loader.view().get(&key)?;
@@ -416,27 +495,35 @@ impl<'a> Session<'a> {
     ) -> Result<Results, ExecError> {
         let environment =
             NativeEnvironment { transaction: &self.transaction, answers: self.answers, schedule: self.vm.schedule() };
+        let type_args = Arc::clone(&run.type_args);
+        if let Some(fast) = &mut self.fast {
+            let context = fast::Context {
+                loader: &mut self.loader,
+                natives: &mut self.natives,
+                environment,
+                gas,
+                made: &mut self.memory,
+                instructions: &mut self.instructions,
+                worlds: &self.vm.worlds,
+            };
+            let values = fast.run(context, run)?;
+            return encode_results(&mut self.loader, loaded, function, &type_args, values)
+                .map_err(|failure| failure.nowhere());
+        }
         let meter = Meter {
             gas,
             costs: &self.vm.schedule().dynamic,
             memory: &mut self.memory,
             memory_max: self.vm.limits().memory_bytes,
         };
-        let type_args = Arc::clone(&run.type_args);
         let mut machine =
             Machine::new(&mut self.loader, &mut self.globals, &mut self.natives, environment, meter, self.vm.limits());
         machine.tracer = self.tracer.as_mut().map(|tracer| &mut **tracer as _);
         let outcome = machine.run(run);
         self.instructions += machine.instructions;
-        let values = outcome?;
-        let encode = |(value, token): (Value, &SignatureToken)| {
-            let tag = close(&loaded.module, token.referent().unwrap_or(token), &type_args.tags)?;
-            let layout = machine.loader.layout(&tag)?;
-            let bytes = layout.encode(&machine.resolve(value)?);
-            Ok((bytes.map_err(|error| invariant(format!("result is no {tag}: {error}")))?, tag))
-        };
-        let results: Result<Results> = values.into_iter().zip(&function.results).map(encode).collect();
-        results.map_err(|failure| failure.nowhere())
+        let values: Result<Vec<_>> = outcome?.into_iter().map(|value| machine.resolve(value)).collect();
+        let values = values.map_err(|failure| failure.nowhere())?;
+        encode_results(&mut self.loader, loaded, function, &type_args, values).map_err(|failure| failure.nowhere())
     }
 }
 
@@ -449,6 +536,22 @@ impl std::fmt::Debug for Session<'_> {
             .field("instructions", &self.instructions)
             .finish_non_exhaustive()
     }
+}
+
+/// BCS and types of results; of a reference, those of what it refers to.
+fn encode_results(
+    loader: &mut Loader<'_>,
+    loaded: &LoadedModule,
+    function: &LoadedFunction,
+    type_args: &TypeArgs,
+    values: Vec<Value>,
+) -> Result<Results> {
+    let encode = |(value, token): (Value, &SignatureToken)| {
+        let tag = close(&loaded.module, token.referent().unwrap_or(token), &type_args.tags)?;
+        let bytes = loader.layout(&tag)?.encode(&value);
+        Ok((bytes.map_err(|error| invariant(format!("result is no {tag}: {error}")))?, tag))
+    };
+    values.into_iter().zip(&function.results).map(encode).collect()
 }
 
 fn check_is_entry(loaded: &LoadedModule, function: &LoadedFunction) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What all sessions share.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use noema_bytecode::CompiledModule;
@@ -12,10 +12,31 @@ use noema_types::{ModuleId, TypeTag};
 use crate::VmLimits;
 use crate::cache::CodeCache;
 use crate::error::{ExecError, Result, fail_because};
+use crate::fast::Worlds;
 use crate::loader::Loader;
 use crate::module::LoadedModule;
 use crate::session::Session;
 use crate::verify::verify_module;
+
+/// A way to run bytecode. Both give the same outcome, always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpreter {
+    /// The oracle: plain values, every step checked.
+    Reference,
+    /// Register code on plain memory, for verified modules only.
+    Fast,
+}
+
+/// What machines use that were not told: the environment's `NOEMA_VM` (`reference`, `fast` or `paranoid`), else
+/// `reference`; the crate's own tests compare the two.
+#[allow(clippy::disallowed_methods, reason = "results do not depend on it: that is what paranoid machines check")]
+static CHOICE: LazyLock<(Interpreter, bool)> = LazyLock::new(|| match std::env::var("NOEMA_VM").as_deref() {
+    Ok("paranoid") => (Interpreter::Fast, true),
+    Ok("fast") => (Interpreter::Fast, cfg!(test)),
+    Ok(_) => (Interpreter::Reference, false),
+    Err(_) if cfg!(test) => (Interpreter::Fast, true),
+    Err(_) => (Interpreter::Reference, false),
+});
 
 /// Natives, prices, limits and prepared modules. Shared by any number of threads.
 #[derive(Debug)]
@@ -24,6 +45,11 @@ pub struct Vm {
     schedule: GasSchedule,
     limits: VmLimits,
     cache: CodeCache,
+    interpreter: Interpreter,
+    is_paranoid: bool,
+    pub(crate) worlds: Worlds,
+    /// Off only in benchmarks of the fast interpreter.
+    pub(crate) meters: bool,
     /// Off only in tests that feed the interpreter what the verifier would refuse.
     pub(crate) verifies: bool,
 }
@@ -32,7 +58,48 @@ impl Vm {
     /// A machine with these natives, prices and limits.
     #[must_use]
     pub fn new(natives: NativeTable, schedule: GasSchedule, limits: VmLimits) -> Self {
-        Self { natives, schedule, limits, cache: CodeCache::default(), verifies: true }
+        Self {
+            natives,
+            schedule,
+            limits,
+            cache: CodeCache::default(),
+            interpreter: CHOICE.0,
+            is_paranoid: CHOICE.1,
+            worlds: Worlds::default(),
+            meters: true,
+            verifies: true,
+        }
+    }
+
+    /// The same with a chosen interpreter.
+    #[must_use]
+    pub fn with_interpreter(self, interpreter: Interpreter) -> Self {
+        Self { interpreter, ..self }
+    }
+
+    /// The same without charges for blocks, so that a benchmark can tell what they cost. Endless loops do not end, and
+    /// what a run used is wrong.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_block_charges(self) -> Self {
+        Self { meters: false, ..self }
+    }
+
+    /// The same with every run of the fast interpreter compared with one of the reference interpreter, and all lowered
+    /// code checked: slow, for tests. A difference panics. Also what `NOEMA_VM=paranoid` asks for.
+    #[must_use]
+    pub fn paranoid(self) -> Self {
+        Self { interpreter: Interpreter::Fast, is_paranoid: true, ..self }
+    }
+
+    pub(crate) fn is_paranoid(&self) -> bool {
+        self.is_paranoid
+    }
+
+    /// How it runs code.
+    #[must_use]
+    pub fn interpreter(&self) -> Interpreter {
+        self.interpreter
     }
 
     /// Prices.

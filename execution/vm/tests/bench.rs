@@ -6,9 +6,10 @@ mod common;
 
 use std::time::Instant;
 
-use common::{call, compile, vm};
+use common::{call, compile, plain_vm, vm};
 use noema_execution_api::{GasMeter, NoAnswers, TransactionContext};
 use noema_types::{Address, U256};
+use noema_vm::Interpreter;
 
 const SOURCE: &str = include_str!("programs/bench.move");
 
@@ -78,11 +79,18 @@ fn transfers_move_balances() {
 #[allow(clippy::print_stderr, clippy::disallowed_methods, reason = "its only purpose is to show times")]
 fn times() {
     let state = compile(SOURCE);
-    let vm = vm();
     let module = "0x42::bench".parse().expect("a module's name");
-    for (name, size, _) in programs() {
+    let machine = |interpreter| plain_vm().with_interpreter(interpreter);
+    let machines = [
+        ("reference", machine(Interpreter::Reference)),
+        ("fast", machine(Interpreter::Fast)),
+        ("fast, no charges", machine(Interpreter::Fast).without_block_charges()),
+    ];
+    for ((name, size, _), (kind, vm)) in
+        programs().into_iter().flat_map(|p| machines.iter().map(move |m| (p.clone(), m)))
+    {
         let mut best = None;
-        for _ in 0..5 {
+        for _ in 0..7 {
             let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
             let mut gas = GasMeter::unlimited();
             let started = Instant::now();
@@ -90,6 +98,6 @@ fn times() {
             let taken = started.elapsed();
             best = best.filter(|(least, _, _)| *least < taken).or(Some((taken, session.instructions(), gas.used())));
         }
-        eprintln!("{name}({size}): {best:?}");
+        eprintln!("{name}({size}) {kind}: {best:?}");
     }
 }

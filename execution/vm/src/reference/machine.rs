@@ -9,6 +9,7 @@ use noema_execution_api::{
 };
 
 use crate::VmLimits;
+use crate::cost::Block;
 use crate::error::{ExecError, Failure, Result, TraceFrame, fail, fail_because, fail_with, invariant};
 use crate::globals::Globals;
 use crate::limits::TRACE_FRAMES_MAX;
@@ -152,13 +153,13 @@ impl<'m, 'a> Machine<'m, 'a> {
             let type_args = Arc::clone(&frame.type_args);
             let running =
                 Running { module: frame.callee.module, loaded: &loaded, type_args: &type_args, base: frame.base };
-            let Body::Code { code, block_costs, jump_tables, .. } =
+            let Body::Code { code, blocks, jump_tables, .. } =
                 &loaded.functions[usize::from(frame.callee.function)].body
             else {
                 return Err(invariant("a native function has a frame"));
             };
             let mut pc = frame.pc;
-            let flow = self.run_frame(&running, code, block_costs, jump_tables, &mut pc);
+            let flow = self.run_frame(&running, code, blocks, jump_tables, &mut pc);
             if let Some(frame) = self.frames.last_mut() {
                 frame.pc = pc;
             }
@@ -180,8 +181,8 @@ impl<'m, 'a> Machine<'m, 'a> {
         let count = function.parameters.len();
         let first = self.stack.len().checked_sub(count).filter(|first| *first >= self.floor);
         let first = first.ok_or_else(|| invariant("a call without its arguments"))?;
-        let locals = match &function.body {
-            Body::Code { locals, .. } => *locals,
+        let (locals, operands) = match &function.body {
+            Body::Code { locals, operands, .. } => (*locals, *operands),
             Body::Native(native) => {
                 let args = self.stack.split_off(first);
                 self.frames.push(Frame {
@@ -201,6 +202,9 @@ impl<'m, 'a> Machine<'m, 'a> {
         };
         if self.frames.len() >= self.limits.frames {
             return Err(fail(StatusCode::CALL_STACK_OVERFLOW));
+        }
+        if first.saturating_add(operands) > self.limits.operands {
+            return Err(fail(StatusCode::EXECUTION_STACK_OVERFLOW));
         }
         let base = self.locals.len();
         self.locals.extend(self.stack.drain(first..).map(Some));
@@ -273,22 +277,22 @@ impl<'m, 'a> Machine<'m, 'a> {
         &mut self,
         running: &Running<'_>,
         code: &[Bytecode],
-        block_costs: &[u64],
+        blocks: &[Block],
         jump_tables: &[Vec<u16>],
         pc_out: &mut usize,
     ) -> Result<Flow> {
         use Bytecode as B;
         let mut pc = *pc_out;
         loop {
-            let (Some(instruction), Some(cost)) = (code.get(pc), block_costs.get(pc)) else {
+            let (Some(instruction), Some(block)) = (code.get(pc), blocks.get(pc)) else {
                 *pc_out = pc;
                 return Err(fail(StatusCode::PC_OVERFLOW));
             };
             if let Some(tracer) = &mut self.tracer {
                 tracer.at(u16::try_from(pc).unwrap_or(u16::MAX), self.meter.gas.used());
             }
-            if *cost != 0 {
-                at!(pc_out = pc; self.meter.block(*cost));
+            if block.gas != 0 {
+                at!(pc_out = pc; self.meter.block(block.gas));
             }
             self.instructions += 1;
             let mut next = pc + 1;

@@ -16,5 +16,5 @@ mod places;
 mod storage;
 mod vectors;
 
-pub(crate) use machine::{Machine, Run};
+pub(crate) use machine::{Machine, NO_TYPE_ARGS, Run};
 pub(crate) use meter::Meter;

@@ -9,7 +9,13 @@ use noema_vm::{ExecError, Vm, VmLimits};
 #[allow(dead_code, reason = "not every test looks at outcomes")]
 pub(crate) type Outcome = Result<Vec<(Vec<u8>, TypeTag)>, ExecError>;
 
+/// A machine that compares the interpreters with each other.
 pub(crate) fn vm() -> Vm {
+    plain_vm().paranoid()
+}
+
+/// A machine as nodes have it.
+pub(crate) fn plain_vm() -> Vm {
     Vm::new(noema_move_stdlib::natives(), GasSchedule::default(), VmLimits::default())
 }
 
