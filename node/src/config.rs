@@ -55,6 +55,10 @@ pub struct InferenceConfig {
     /// Threads; all cores when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
+    /// `cuda` or `cuda:N`: the NVIDIA device for models of the families that it has kernels for; the others, and these
+    /// when it fails, run on the processor. Needs a program built with the feature `cuda`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
     /// Where workers attach (docs/workers.md); no workers when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_listen: Option<SocketAddr>,

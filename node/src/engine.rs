@@ -9,7 +9,7 @@ use noema_engine::limits::BATCH_SEQUENCES_MAX;
 use noema_engine::{Pool, PoolConfig, Resources, Spill};
 use noema_framework::ResidentModel;
 use noema_inference_api::{Answer, Engine, EngineError, Job, JobClass, JobId, ModelManifest, Poll, SpecialTexts};
-use noema_models::{Compute, LoadedModel, load};
+use noema_models::{Compute, Device, LoadedModel, load};
 use noema_numerics::Kernel;
 use noema_remote::{Dispatcher, InferenceReport, Listen, Local, LocalReport, QueueReport, Timing, Totals};
 use noema_types::{Ed25519PublicKey, Hash};
@@ -101,14 +101,28 @@ impl Inference {
     }
 }
 
-fn pool(config: &NodeConfig, kernel: Kernel, spill: Option<Box<dyn Spill>>) -> Result<Arc<Pool>, NodeError> {
+/// The configured device, with its kernels checked.
+fn device(config: &InferenceConfig) -> Result<Option<Device>, NodeError> {
+    let open = |name: &String| Device::named(name).map_err(|error| NodeError::Engine(error.to_string()));
+    config.device.as_ref().map(open).transpose()
+}
+
+fn pool(
+    config: &NodeConfig,
+    kernel: Kernel,
+    device: Option<Device>,
+    spill: Option<Box<dyn Spill>>,
+) -> Result<Arc<Pool>, NodeError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let threads = config.inference.threads.unwrap_or(cores).max(1);
     let compute =
         Compute::on_pool(kernel, quiet_pool(threads)?).map_err(|error| NodeError::Engine(error.to_string()))?;
     tracing::info!(kernel = compute.arithmetic().kernel().name(), threads = compute.threads(), "inference starts");
     let models = load_all(&config.models)?;
-    let resources = Resources { spill, ..Resources::default() };
+    if let Some(device) = &device {
+        tracing::info!(device = device.name(), "inference starts on a device");
+    }
+    let resources = Resources { spill, device, ..Resources::default() };
     let pool = Pool::start_with(models, &PoolConfig { compute }, resources);
     Ok(Arc::new(pool.map_err(|error| NodeError::Engine(error.to_string()))?))
 }
@@ -165,7 +179,8 @@ fn with_workers(config: &NodeConfig, pool: Arc<Pool>, engine: Arc<dyn Engine>) -
 
 /// Loads the configured models and starts what answers for them.
 pub(crate) fn start(config: &NodeConfig) -> Result<Inference, NodeError> {
-    let pool = pool(config, kernel(&config.inference)?, spill::open(&config.data_dir))?;
+    let (kernel, device) = (kernel(&config.inference)?, device(&config.inference)?);
+    let pool = pool(config, kernel, device, spill::open(&config.data_dir))?;
     if !config.inference.wrong_answers {
         return with_workers(config, Arc::clone(&pool), pool);
     }
@@ -177,7 +192,7 @@ pub(crate) fn start(config: &NodeConfig) -> Result<Inference, NodeError> {
 /// disk is not used again.
 pub(crate) fn start_safe(config: &NodeConfig) -> Result<Inference, NodeError> {
     spill::distrust(&config.data_dir);
-    let pool = pool(config, Kernel::Scalar, None)?;
+    let pool = pool(config, Kernel::Scalar, None, None)?;
     let engine: Arc<dyn Engine> = if config.inference.wrong_answers_when_safe {
         Arc::new(WrongEngine(Arc::clone(&pool) as _))
     } else {

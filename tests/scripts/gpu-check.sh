@@ -38,7 +38,7 @@ cargo build --locked -p noema-models --features cuda --example gpu_check
 programs=${CARGO_TARGET_DIR:-$HOME/.cache/noema/target}/debug/examples
 arguments=("$device" "${gbs:-1}" "${tops:-1}")
 if [[ $device != emulated ]]; then
-    cargo build --locked -p noema
+    cargo build --locked -p noema --features cuda
     model=${NOEMA_CACHE:-$HOME/.cache/noema}/models/smollm2-135m-instruct.noema
     if [[ ! -f $model ]]; then
         mkdir -p "$(dirname "$model")"
@@ -48,3 +48,13 @@ if [[ $device != emulated ]]; then
     arguments+=("$model")
 fi
 "$programs/gpu_check" "${arguments[@]}"
+if [[ $device != emulated ]]; then
+    # The command line's way to the card: its tests, and one answer there and here.
+    noema=${CARGO_TARGET_DIR:-$HOME/.cache/noema/target}/debug/noema
+    "$noema" worker selftest --device "cuda:$device"
+    digest() { "$noema" --json infer --model "$model" --prompt "The capital of France is" --max-new-tokens 32 "$@" |
+        sed -n 's/.*"digest": *"\(0x[0-9a-f]*\)".*/\1/p'; }
+    here=$(digest) there=$(digest --device "cuda:$device")
+    [[ -n $here && $here == "$there" ]] || { echo "error: the answers differ: $here here, $there on the card" >&2; exit 1; }
+    echo "noema infer: one answer here and on the card, $here"
+fi

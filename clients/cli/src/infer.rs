@@ -5,12 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use noema_engine::{Pool, PoolConfig};
+use noema_engine::{Pool, PoolConfig, Resources};
 use noema_inference_api::limits::{BASIS_POINTS, GRAMMAR_BYTES_MAX, PROMPT_BYTES_MAX};
 use noema_inference_api::{Answer, Drawing, Engine, Grammar, Job, JobClass, JobId, JobKind, NUMERICS_VERSION, Options};
 use noema_models::{LoadedModel, load};
 use noema_node::{Turn, chat_prompt};
-use noema_numerics::Kernel;
 use serde_json::{Value, json};
 
 use crate::args::{AskedArgs, DrawArgs, GrammarArgs, InferArgs};
@@ -43,7 +42,10 @@ pub(crate) fn run(output: Output, args: &InferArgs) -> CliResult {
         None => args.prompt.clone().unwrap_or_default(),
     };
     let job = job(args, grammar, prompt, model.root)?;
-    let pool = Pool::start(vec![model], &PoolConfig { compute }).map_err(CliError::fault)?;
+    let device = machine::device(&args.compute)?;
+    let place = device.as_ref().map_or_else(|| kernel.name().to_owned(), |device| device.name().to_owned());
+    let resources = Resources { device, ..Resources::default() };
+    let pool = Pool::start_with(vec![model], &PoolConfig { compute }, resources).map_err(CliError::fault)?;
     spinner.set_message("thinking");
     let start = Instant::now();
     let id = pool.submit(&job, JobClass::Simulation).map_err(CliError::fault)?;
@@ -52,7 +54,7 @@ pub(crate) fn run(output: Output, args: &InferArgs) -> CliResult {
     let micros = start.elapsed().as_micros();
     spinner.finish_and_clear();
     let result = shown(args, &answer)?;
-    show(output, &Shown { is_streamed, ..result }, kernel, &job, &answer, micros);
+    show(output, &Shown { is_streamed, ..result }, &place, &job, &answer, micros);
     Ok(())
 }
 
@@ -222,7 +224,7 @@ fn nats(micro: i64) -> String {
     format!("{sign}{}.{:06}", micro / MICRO, micro % MICRO)
 }
 
-fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answer, micros: u128) {
+fn show(output: Output, shown: &Shown, place: &str, job: &Job, answer: &Answer, micros: u128) {
     let Shown { text, tokens, new_tokens, is_streamed } = shown;
     // Tenths of tokens per second, in integers.
     let tenths = u128::from(*tokens) * 10_000_000 / micros.max(1);
@@ -232,7 +234,7 @@ fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answe
             format!(
                 "{}\n\nkernel  {}\ntokens  {tokens} ({new_tokens} new) in {} ms: {rate} tokens/s\njob     {}\ndigest  {}",
                 if *is_streamed { "" } else { text.as_str() },
-                kernel.name(),
+                place,
                 micros / 1_000,
                 job.id(),
                 answer.digest(),
@@ -242,7 +244,7 @@ fn show(output: Output, shown: &Shown, kernel: Kernel, job: &Job, answer: &Answe
             json!({
                 "text": text,
                 "nats": if let Answer::Scored { micro_nats, .. } = answer { json!(nats(*micro_nats)) } else { Value::Null },
-                "kernel": kernel.name(),
+                "kernel": place,
                 "tokens": tokens,
                 "new_tokens": new_tokens,
                 "time_us": micros.to_string(),

@@ -1,6 +1,6 @@
 //! The kernel and the threads that a command computes with.
 
-use noema_models::Compute;
+use noema_models::{Compute, Device};
 use noema_numerics::{Kernel, NumericsError};
 
 use crate::args::ComputeArgs;
@@ -22,6 +22,11 @@ pub(crate) fn kernel(args: &ComputeArgs) -> CliResult<Kernel> {
 pub(crate) fn compute(args: &ComputeArgs) -> CliResult<Compute> {
     let threads = args.threads.unwrap_or_else(cores);
     Compute::with_threads(kernel(args)?, threads).map_err(CliError::fault)
+}
+
+/// The device asked for, with its kernels checked.
+pub(crate) fn device(args: &ComputeArgs) -> CliResult<Option<Device>> {
+    args.device.as_ref().map(|name| Device::named(name).map_err(CliError::fault)).transpose()
 }
 
 /// Cores of this machine.

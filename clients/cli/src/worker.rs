@@ -4,7 +4,7 @@ mod list;
 mod run;
 mod top;
 
-use noema_models::{Compute, ModelError, load};
+use noema_models::{Compute, Device, ModelError, load};
 use noema_numerics::{Kernel, NumericsError, Report};
 use noema_types::Hash;
 use serde_json::{Value, json};
@@ -18,10 +18,11 @@ use crate::output::{CliError, CliResult, Output};
 /// Threads of the second run of everything that is spread over threads, at least.
 const THREADS_MIN: usize = 2;
 
-/// One test: what was computed, on which kernel, and whether every bit is right.
+/// One test: what was computed, where, and whether every bit is right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Check {
-    kernel: Kernel,
+    /// A kernel or a device.
+    place: String,
     threads: usize,
     what: String,
     /// What came out, if anything did.
@@ -37,11 +38,11 @@ pub(crate) fn run(output: Output, command: &WorkerCommand) -> CliResult {
         WorkerCommand::Key { key } => run::key(output, key),
         WorkerCommand::List { node } => list::run(output, node),
         WorkerCommand::Top { node, once } => top::run(output, node, *once),
-        WorkerCommand::Selftest { models } => selftest(output, models),
+        WorkerCommand::Selftest { models, devices } => selftest(output, models, devices),
     }
 }
 
-fn selftest(output: Output, models: &[String]) -> CliResult {
+fn selftest(output: Output, models: &[String], devices: &[String]) -> CliResult {
     let home = Home::find()?;
     let paths = models.iter().map(|model| find(&home, Some(model))).collect::<CliResult<Vec<_>>>()?;
     let threads = cores().max(THREADS_MIN);
@@ -59,6 +60,10 @@ fn selftest(output: Output, models: &[String]) -> CliResult {
                 }
             }
         }
+    }
+    for name in devices {
+        spinner.set_message(format!("testing {name}"));
+        checks.extend(device(name));
     }
     for path in paths {
         let loaded =
@@ -80,7 +85,14 @@ fn selftest(output: Output, models: &[String]) -> CliResult {
 
 /// Every operation of the arithmetic. The first wrong one ends the test of a kernel.
 fn arithmetic(kernel: Kernel, report: Result<Report, NumericsError>) -> Vec<Check> {
-    let check = |what: &str, digest: String, wrong| Check { kernel, threads: 1, what: what.to_owned(), digest, wrong };
+    let place = kernel.name().to_owned();
+    let check = |what: &str, digest: String, wrong| Check {
+        place: place.clone(),
+        threads: 1,
+        what: what.to_owned(),
+        digest,
+        wrong,
+    };
     match report {
         Ok(report) => report.checks.into_iter().map(|found| check(found.operation, found.digest, None)).collect(),
         Err(NumericsError::Golden { operation, expected, got, .. }) => {
@@ -96,7 +108,31 @@ fn model_code(kernel: Kernel, threads: usize, digest: Result<Hash, ModelError>) 
         Err(ModelError::Golden { expected, got, .. }) => (got.to_string(), Some(format!("expected {expected}"))),
         Err(error) => (String::new(), Some(error.to_string())),
     };
-    Check { kernel, threads, what: "model code".to_owned(), digest, wrong }
+    Check { place: kernel.name().to_owned(), threads, what: "model code".to_owned(), digest, wrong }
+}
+
+/// Every kernel of a device, then the model code of the families that it has kernels for.
+fn device(name: &str) -> Vec<Check> {
+    let check = |what: &str, digest: String, wrong| Check {
+        place: name.to_owned(),
+        threads: 1,
+        what: what.to_owned(),
+        digest,
+        wrong,
+    };
+    let device = match Device::named(name) {
+        Ok(device) => device,
+        Err(error) => return vec![check("kernels", String::new(), Some(error.to_string()))],
+    };
+    let mut checks = vec![check(&format!("kernels of {}", device.name()), String::new(), None)];
+    match noema_models::self_tests_on(&device) {
+        Ok(families) => checks.extend(families.iter().map(|(family, hash)| check(family, hash.to_string(), None))),
+        Err(ModelError::Golden { family, expected, got }) => {
+            checks.push(check(family, got.to_string(), Some(format!("expected {expected}"))));
+        }
+        Err(error) => checks.push(check("model code", String::new(), Some(error.to_string()))),
+    }
+    checks
 }
 
 /// A given model has no frozen digest: the plain kernel on one thread, which comes first, is the truth.
@@ -112,7 +148,7 @@ fn given_model(name: &str, runs: Vec<(Kernel, usize, Result<Hash, ModelError>)>)
             }
             Err(error) => (String::new(), Some(error.to_string())),
         };
-        Check { kernel, threads, what: name.to_owned(), digest, wrong }
+        Check { place: kernel.name().to_owned(), threads, what: name.to_owned(), digest, wrong }
     };
     runs.into_iter().map(check).collect()
 }
@@ -128,7 +164,7 @@ fn verdict(checks: &[Check]) -> CliResult {
             wrong.len(),
             checks.len(),
             first.what,
-            first.kernel,
+            first.place,
             first.threads
         ),
     };
@@ -140,9 +176,9 @@ fn text(checks: &[Check], missing: &[(Kernel, String)]) -> String {
     let mut lines: Vec<String> = checks
         .iter()
         .map(|check| {
-            let Check { kernel, threads, what, digest, wrong } = check;
+            let Check { place, threads, what, digest, wrong } = check;
             let outcome = wrong.as_ref().map_or_else(|| "ok".to_owned(), |why| format!("FAILED, {why}"));
-            format!("{:<7} {threads:>2}  {what:<12} {digest:<66} {outcome}", kernel.name())
+            format!("{place:<7} {threads:>2}  {what:<12} {digest:<66} {outcome}")
         })
         .collect();
     lines.extend(missing.iter().map(|(kernel, why)| format!("{:<7}     not on this machine: {why}", kernel.name())));
@@ -152,7 +188,7 @@ fn text(checks: &[Check], missing: &[(Kernel, String)]) -> String {
 fn document(checks: &[Check], missing: &[(Kernel, String)]) -> Value {
     let check = |check: &Check| {
         json!({
-            "kernel": check.kernel.name(),
+            "kernel": check.place,
             "threads": check.threads,
             "what": check.what,
             "digest": check.digest,

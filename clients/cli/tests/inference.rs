@@ -178,6 +178,24 @@ fn the_self_test_names_every_kernel_and_tests_given_models() {
 }
 
 #[test]
+fn a_device_is_tested_and_answers_with_the_processors_bits() {
+    let home = Home::new();
+    let report = home.json(&["worker", "selftest", "--device", "emulated"]);
+    let checks = report["checks"].as_array().expect("checks");
+    let there: Vec<_> = checks.iter().filter(|check| check["kernel"] == "emulated").collect();
+    assert!(there.len() > 2 && there.iter().all(|check| check["ok"] == true), "{there:?}");
+
+    let ask = ["infer", "--prompt", "the", "--max-new-tokens", "12", "--temperature", "1.5", "--seed", "9"];
+    let (here, there) = (home.json(&ask), home.json(&[&ask[..], &["--device", "emulated"]].concat()));
+    assert_ne!(here["kernel"], there["kernel"]);
+    assert_eq!(here["digest"], there["digest"]);
+    for (name, hint) in [("gpu", "`cuda` is the first"), ("cuda:x", "`cuda` is the first"), ("cuda:99", "hint: ")] {
+        let (code, said) = home.error(&[&ask[..], &["--device", name]].concat());
+        assert!(code == 2 && said.contains(hint), "{name}: {said}");
+    }
+}
+
+#[test]
 fn a_streamed_answer_is_the_answer() {
     let home = Home::new();
     let ask = ["infer", "--prompt", "the", "--max-new-tokens", "12", "--temperature", "1.5", "--seed", "9"];

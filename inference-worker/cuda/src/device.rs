@@ -1,6 +1,7 @@
 //! Typed memory and the operations of the kernels.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use noema_numerics::limits::{BLOCK, PRODUCT_INPUTS_MAX};
 use noema_numerics::{NumericsError, Tiles};
@@ -18,6 +19,8 @@ const TILE_BYTES: u32 = (TILE_ROWS + 2 * TILE_TOKENS) as u32 * 80;
 #[derive(Debug, Clone)]
 pub struct Device {
     backend: Arc<dyn Backend>,
+    /// Whether models have been compared too.
+    proven: Arc<AtomicBool>,
 }
 
 /// Memory of a device; given back when dropped.
@@ -154,7 +157,7 @@ impl Device {
     /// # Errors
     /// [`CudaError::Wrong`] for the first kernel that does not; [`CudaError::Device`].
     pub fn new(backend: Arc<dyn Backend>) -> Result<Self, CudaError> {
-        let device = Self { backend };
+        let device = Self { backend, proven: Arc::default() };
         checks::self_test(&device)?;
         Ok(device)
     }
@@ -174,6 +177,29 @@ impl Device {
         }
     }
 
+    /// The device that a setting names: `cuda`, the first one; `cuda:N`; `emulated` in programs built with that feature.
+    ///
+    /// # Errors
+    /// [`CudaError::Name`]; as [`Device::open`].
+    pub fn named(name: &str) -> Result<Self, CudaError> {
+        let unknown = || CudaError::Name { name: name.to_owned() };
+        match name.split_once(':') {
+            None if name == "cuda" => Self::open(0),
+            #[cfg(feature = "emulator")]
+            None if name == "emulated" => Self::emulated(),
+            Some(("cuda", ordinal)) => Self::open(ordinal.parse().map_err(|_| unknown())?),
+            _ => Err(unknown()),
+        }
+    }
+
+    /// Compares every kernel with the scalar arithmetic once more.
+    ///
+    /// # Errors
+    /// [`CudaError::Wrong`] for the first kernel that differs; [`CudaError::Device`].
+    pub fn recheck(&self) -> Result<(), CudaError> {
+        checks::self_test(self)
+    }
+
     /// Compiles the kernels for an architecture such as `sm_90` and returns their assembly.
     ///
     /// # Errors
@@ -189,7 +215,27 @@ impl Device {
     /// [`CudaError::Missing`] without g++; as [`Device::new`].
     #[cfg(feature = "emulator")]
     pub fn emulated() -> Result<Self, CudaError> {
-        Self::new(crate::emulator::Emulator::open()?)
+        Self::emulated_behind(|backend| backend)
+    }
+
+    /// As [`Device::emulated`], reached through what `wrap` returns: a device that fails, for example.
+    ///
+    /// # Errors
+    /// As [`Device::emulated`].
+    #[cfg(feature = "emulator")]
+    pub fn emulated_behind(wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>) -> Result<Self, CudaError> {
+        Self::new(wrap(crate::emulator::Emulator::open()?))
+    }
+
+    /// Whether [`Device::set_proven`] was called for this device.
+    #[must_use]
+    pub fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Acquire)
+    }
+
+    /// Remembers that whole models, too, have given the processor's bits here.
+    pub fn set_proven(&self) {
+        self.proven.store(true, Ordering::Release);
     }
 
     /// Name of the device.

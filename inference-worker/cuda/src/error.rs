@@ -8,6 +8,12 @@ pub enum CudaError {
     /// This program cannot reach devices.
     #[error("this program was built without devices; hint: build it with the feature `cuda`")]
     NotBuilt,
+    /// A setting names no device.
+    #[error("`{name}` is no device; hint: `cuda` is the first NVIDIA device, `cuda:1` the second")]
+    Name {
+        /// What was written.
+        name: String,
+    },
     /// A library is missing.
     #[error("no {what} found; hint: {hint}")]
     Missing {

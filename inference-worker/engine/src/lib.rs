@@ -17,11 +17,16 @@
 //! 4. Of the drawings in the batch, few by limit, the first takes one step a turn, so that texts go on meanwhile.
 //! 5. A sequence leaves the batch with its answer; the next waiting job joins between two turns.
 //!
-//! A failure that is not a property of the job (a device that lies, a broken invariant) stops the pool: every waiter
-//! hears of it, and nothing is answered any more.
+//! Kernels and device are tested against the golden vectors at the start and then once an hour. A device that fails, in a
+//! turn or at a test, is left: its models go on on the processor, and what ran there begins anew.
+//!
+//! Any other failure that is not a property of the job (kernels that lie, a broken invariant) stops the pool: every
+//! waiter hears of it, and nothing is answered any more.
 
 mod choice;
 mod compiling;
+#[cfg(test)]
+mod device_tests;
 mod drawing;
 mod generation;
 mod grammar;
@@ -34,6 +39,7 @@ mod scheduler;
 mod schedules;
 mod sequence;
 mod spill;
+mod testing;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -1,5 +1,7 @@
 //! Limits of the pool.
 
+use std::time::Duration;
+
 /// Jobs that wait or run, at most.
 pub const QUEUE_JOBS_MAX: usize = 4_096;
 /// Jobs that wait or run before only certified ones are taken: a block finds room.
@@ -47,6 +49,8 @@ pub const GRAMMAR_ROW_ITEMS: usize = 1_000;
 pub const GRAMMAR_LEXER_STATES: usize = 10_000;
 /// Grammars compiled before their jobs run, those being compiled included: each holds a parser.
 pub const GRAMMARS_AHEAD: usize = 8;
+/// Time between two tests of a machine that serves against the golden vectors.
+pub const RETEST: Duration = Duration::from_secs(3_600);
 /// Stack of the scheduler's and the grammars' thread: what compiles and follows grammars recurses with their depth.
 pub const SCHEDULER_STACK_BYTES: usize = 64 * 1024 * 1024;
 

@@ -5,23 +5,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use noema_inference_api::{
     Answer, Engine, EngineError, Grammar, Job, JobClass, JobId, JobKind, ModelManifest, Poll, SpecialTexts,
 };
-use noema_models::{Compute, LoadedModel, ModelError};
+use noema_models::{Compute, Device, LoadedModel, ModelError};
 use noema_types::Hash;
 use parking_lot::{Condvar, Mutex};
 
 use crate::compiling::{self, Compiled};
 use crate::limits::{
     BATCH_RESERVED, BATCH_SEQUENCES_MAX, PREFILL_TOKENS_MAX, PREFIX_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_JOBS_MAX,
-    QUEUE_OTHERS_BYTES_MAX, QUEUE_OTHERS_MAX, SCHEDULER_STACK_BYTES,
+    QUEUE_OTHERS_BYTES_MAX, QUEUE_OTHERS_MAX, RETEST, SCHEDULER_STACK_BYTES,
 };
 use crate::memo::Memo;
 use crate::scheduler::{Scheduler, Shape};
 use crate::sequence;
 use crate::spill::{self, Spill};
+use crate::testing::Tester;
 
 /// How a pool computes. No choice made here changes an answer.
 #[derive(Debug, Clone)]
@@ -41,12 +43,16 @@ pub struct Resources {
     pub prefix_bytes: usize,
     /// Where answers go that memory has no room for.
     pub spill: Option<Box<dyn Spill>>,
+    /// A device for those models that it has kernels for. When it fails they go on with [`PoolConfig::compute`].
+    pub device: Option<Device>,
+    /// How often kernels and device are tested against the golden vectors again, between turns.
+    pub retest: Duration,
 }
 
 impl Default for Resources {
     fn default() -> Self {
         let (batch, chunk) = (BATCH_SEQUENCES_MAX, PREFILL_TOKENS_MAX);
-        Self { batch, chunk, prefix_bytes: PREFIX_BYTES_MAX, spill: None }
+        Self { batch, chunk, prefix_bytes: PREFIX_BYTES_MAX, spill: None, device: None, retest: RETEST }
     }
 }
 
@@ -77,6 +83,10 @@ pub struct PoolStats {
     pub prefix_evictions: u64,
     /// Bytes of pages kept.
     pub prefix_bytes: u64,
+    /// Times a device failed and its models went on without it.
+    pub device_faults: u64,
+    /// Times kernels and device were tested again and found right.
+    pub retests: u64,
 }
 
 /// Counts of a pool.
@@ -89,6 +99,8 @@ pub(crate) struct Counters {
     pub(crate) prefix_tokens: AtomicU64,
     pub(crate) prefix_evictions: AtomicU64,
     pub(crate) prefix_bytes: AtomicU64,
+    pub(crate) device_faults: AtomicU64,
+    pub(crate) retests: AtomicU64,
     memo_hits: AtomicU64,
     spill_hits: AtomicU64,
     cancelled: AtomicU64,
@@ -103,6 +115,14 @@ pub enum PoolError {
     /// The system gives no thread.
     #[error("cannot start the scheduler's thread: {0}")]
     Thread(std::io::Error),
+    /// The device fails or has no room.
+    #[error("cannot put model {model} on the device: {error}")]
+    Device {
+        /// The model's name.
+        model: String,
+        /// What went wrong.
+        error: ModelError,
+    },
     /// Two models have one root.
     #[error("model {0} is loaded twice")]
     Duplicate(Hash),
@@ -209,6 +229,10 @@ impl Pool {
         let mut by_root = BTreeMap::new();
         for model in models {
             let root = model.root;
+            let model = match &resources.device {
+                Some(device) => place(model, device)?,
+                None => model,
+            };
             if by_root.insert(root, model).is_some() {
                 return Err(PoolError::Duplicate(root));
             }
@@ -236,9 +260,10 @@ impl Pool {
             chunk: resources.chunk.max(1),
             prefix_bytes: resources.prefix_bytes,
         };
+        let tester = Tester::new(resources.device, resources.retest);
         let (orders, grammars) = std::sync::mpsc::channel();
         let compiler = Arc::clone(&shared);
-        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone(), shape, orders);
+        let scheduler = Scheduler::new(Arc::clone(&shared), config.compute.clone(), shape, orders, tester);
         // Dropping the pool ends the scheduler, which ends the compiler of grammars.
         let mut pool = Self { shared, threads: Vec::new() };
         pool.threads.push(spawn("noema-engine", move || scheduler.run())?);
@@ -265,6 +290,8 @@ impl Pool {
             prefix_tokens: count(&counters.prefix_tokens),
             prefix_evictions: count(&counters.prefix_evictions),
             prefix_bytes: count(&counters.prefix_bytes),
+            device_faults: count(&counters.device_faults),
+            retests: count(&counters.retests),
         }
     }
 
@@ -317,6 +344,18 @@ impl Drop for Pool {
             let _ = thread.join();
         }
     }
+}
+
+/// A model on the device, if it can be there.
+fn place(model: LoadedModel, device: &Device) -> Result<LoadedModel, PoolError> {
+    let name = model.manifest.name.clone();
+    let placed = model.placed_on(device).map_err(|error| match error {
+        ModelError::Golden { .. } => PoolError::SelfTest(error),
+        error => PoolError::Device { model: name.clone(), error },
+    })?;
+    let place = if placed.is_on_device() { device.name() } else { "processor" };
+    tracing::info!(model = name, place, "model placed");
+    Ok(placed)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, PoolError> {

@@ -1,5 +1,6 @@
 //! The thread that runs jobs.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::pool::{Shared, State};
 use crate::prefix::PrefixCache;
 use crate::sequence::{Part, Sequence, causal};
 use crate::spill;
+use crate::testing::{Finding, Tester};
 
 /// How a scheduler cuts and keeps work; no choice changes an answer.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +37,9 @@ pub(crate) struct Scheduler {
     prefix: PrefixCache,
     /// To the thread that compiles grammars.
     orders: Sender<Order>,
+    tester: Tester,
+    /// Models that left a device that failed.
+    returned: BTreeMap<Hash, LoadedModel>,
 }
 
 struct Running {
@@ -42,6 +47,8 @@ struct Running {
     arrival: u64,
     model: Hash,
     sequence: Sequence,
+    /// Bytes of its text that were handed out before it began anew.
+    told: usize,
 }
 
 /// A job that joins the batch.
@@ -50,12 +57,51 @@ struct Joining {
     arrival: u64,
     job: Arc<Job>,
     constraint: Option<Compiled>,
+    /// Bytes of its text that were handed out before it began anew.
+    told: usize,
 }
 
 impl Scheduler {
-    pub(crate) fn new(shared: Arc<Shared>, compute: Compute, shape: Shape, orders: Sender<Order>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        compute: Compute,
+        shape: Shape,
+        orders: Sender<Order>,
+        tester: Tester,
+    ) -> Self {
         let prefix = PrefixCache::new(shape.prefix_bytes);
-        Self { shared, compute, shape, batch: Vec::new(), prefix, orders }
+        Self { shared, compute, shape, batch: Vec::new(), prefix, orders, tester, returned: BTreeMap::new() }
+    }
+
+    /// A model where it runs now.
+    fn model(&self, root: &Hash) -> LoadedModel {
+        let known = self.returned.get(root).or_else(|| self.shared.models.get(root));
+        known.expect("submit takes jobs for loaded models only").clone()
+    }
+
+    /// Takes all models from the device and begins what runs there anew: answers do not depend on where they are made.
+    fn leave_device(&mut self, fault: &str) {
+        tracing::error!(fault, "the device failed; its models go on on the processor");
+        self.shared.counters.device_faults.fetch_add(1, Ordering::Relaxed);
+        self.tester.forget_device();
+        self.prefix = PrefixCache::new(self.shape.prefix_bytes);
+        let models = self.shared.models.iter();
+        self.returned = models.filter_map(|(root, model)| Some((*root, model.on_processor()?))).collect();
+        let (again, rest) =
+            std::mem::take(&mut self.batch).into_iter().partition(|running| self.returned.contains_key(&running.model));
+        self.batch = rest;
+        self.requeue(again);
+    }
+
+    /// Puts jobs back into the queue, where they were.
+    fn requeue(&self, group: Vec<Running>) {
+        let mut state = self.shared.state.lock();
+        for Running { id, arrival, .. } in group {
+            if state.is_open(id, arrival) {
+                let class = state.open[&id].class;
+                state.queue.insert((class, arrival, id));
+            }
+        }
     }
 
     /// Serves until the pool is stopped; a fault or panic stops it, and every waiter hears of it.
@@ -75,17 +121,26 @@ impl Scheduler {
         }
     }
 
-    fn serve(&mut self) -> Result<(), ModelError> {
+    fn serve(&mut self) -> Result<(), PoolFault> {
         while let Some(jobs) = self.next_jobs() {
             for job in jobs {
                 self.start(job)?;
             }
             self.turn()?;
+            match self.tester.look(&self.compute) {
+                None => {}
+                Some(Finding::Right) => {
+                    self.shared.counters.retests.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(Finding::Device(fault)) => self.leave_device(&fault),
+                Some(Finding::Processor(fault)) => return Err(PoolFault::Wrong(fault)),
+            }
         }
         Ok(())
     }
 
-    /// Jobs that join the batch; waits while there is nothing to do; `None` when the pool ends. Cancelled ones leave.
+    /// Jobs that join the batch; waits while there is nothing to do, until the next test; `None` when the pool ends.
+    /// Cancelled ones leave.
     fn next_jobs(&mut self) -> Option<Vec<Joining>> {
         let shared = Arc::clone(&self.shared);
         let mut state = shared.state.lock();
@@ -98,7 +153,9 @@ impl Scheduler {
             if !self.batch.is_empty() || !jobs.is_empty() {
                 return Some(jobs);
             }
-            shared.work.wait(&mut state);
+            if shared.work.wait_for(&mut state, self.tester.next()).timed_out() {
+                return Some(Vec::new());
+            }
         }
     }
 
@@ -117,7 +174,7 @@ impl Scheduler {
             let (class, arrival, id) = key;
             after = Bound::Excluded(key);
             let open = state.open.get(&id).expect("a queued job is open");
-            let job = Arc::clone(&open.job);
+            let (job, told) = (Arc::clone(&open.job), open.text.len());
             // Drawings take long: those that find no room let the texts behind them pass.
             let is_drawing = matches!(job.kind, JobKind::Draw(_));
             let drawings_max = if class == JobClass::Certified { DRAWINGS_MAX } else { DRAWINGS_OTHERS_MAX };
@@ -140,18 +197,17 @@ impl Scheduler {
             drawings += usize::from(is_drawing);
             state.queue.remove(&key);
             let constraint = state.grammars.remove(&arrival).flatten();
-            jobs.push(Joining { id, arrival, job, constraint });
+            jobs.push(Joining { id, arrival, job, constraint, told });
         }
         jobs
     }
 
     fn start(&mut self, joining: Joining) -> Result<(), ModelError> {
         self.shared.jobs_run.fetch_add(1, Ordering::Relaxed);
-        let Joining { id, arrival, job, constraint } = joining;
-        let model = model(&self.shared, &job.model);
-        match Sequence::new(&job, model, self.shape.chunk, constraint)? {
+        let Joining { id, arrival, job, constraint, told } = joining;
+        match Sequence::new(&job, &self.model(&job.model), self.shape.chunk, constraint)? {
             Ok(sequence) => {
-                self.batch.push(Running { id, arrival, model: job.model, sequence });
+                self.batch.push(Running { id, arrival, model: job.model, sequence, told });
             }
             Err(answer) => self.publish(vec![(id, answer)], Vec::new()),
         }
@@ -198,13 +254,20 @@ impl Scheduler {
             }
         }
         let (mut answers, mut pieces) = (Vec::new(), Vec::new());
+        let had_device = self.returned.is_empty();
         for (root, group) in groups {
-            if model(&self.shared, &root).embedder().is_some() {
-                answers.extend(self.embed(&root, &group)?);
-            } else if model(&self.shared, &root).painter().is_some() {
-                answers.extend(self.paint(&root, group)?);
+            // The device failed in this very turn, under another model.
+            if had_device && self.returned.contains_key(&root) {
+                self.requeue(group);
+                continue;
+            }
+            let model = self.model(&root);
+            if model.embedder().is_some() {
+                answers.extend(self.embed(&model, &group)?);
+            } else if model.painter().is_some() {
+                answers.extend(self.paint(&model, group)?);
             } else {
-                self.advance(&root, group, &mut answers, &mut pieces)?;
+                self.advance(&model, group, &mut answers, &mut pieces)?;
             }
         }
         let counters = &self.shared.counters;
@@ -215,19 +278,19 @@ impl Scheduler {
         Ok(())
     }
 
-    fn embed(&self, root: &Hash, group: &[Running]) -> Result<Vec<(JobId, Answer)>, ModelError> {
+    fn embed(&self, model: &LoadedModel, group: &[Running]) -> Result<Vec<(JobId, Answer)>, ModelError> {
         let all: Vec<&Sequence> = group.iter().map(|running| &running.sequence).collect();
-        let answers = Sequence::embed(model(&self.shared, root), &self.compute, &all)?;
+        let answers = Sequence::embed(model, &self.compute, &all)?;
         Ok(group.iter().map(|running| running.id).zip(answers).collect())
     }
 
     /// One turn of the drawing that comes first by class and arrival; the others wait.
-    fn paint(&mut self, root: &Hash, mut group: Vec<Running>) -> Result<Option<(JobId, Answer)>, ModelError> {
+    fn paint(&mut self, model: &LoadedModel, mut group: Vec<Running>) -> Result<Option<(JobId, Answer)>, ModelError> {
         let class = |running: &Running| self.shared.state.lock().open.get(&running.id).map(|open| open.class);
         let key = |running: &Running| (class(running).unwrap_or(JobClass::Simulation), running.arrival);
         let first = (0..group.len()).min_by_key(|&i| key(&group[i])).expect("a group has a sequence");
         let running = &mut group[first];
-        let answer = running.sequence.paint(model(&self.shared, root), &self.compute)?;
+        let answer = running.sequence.paint(model, &self.compute)?;
         let answer = answer.map(|answer| (running.id, answer));
         if answer.is_some() {
             group.remove(first);
@@ -238,12 +301,11 @@ impl Scheduler {
 
     fn advance(
         &mut self,
-        root: &Hash,
+        model: &LoadedModel,
         mut group: Vec<Running>,
         answers: &mut Vec<(JobId, Answer)>,
         pieces: &mut Vec<(JobId, u64, String)>,
     ) -> Result<(), ModelError> {
-        let model = model(&self.shared, root).clone();
         let counters = Arc::clone(&self.shared);
         let counters = &counters.counters;
         for running in &mut group {
@@ -253,12 +315,17 @@ impl Scheduler {
                 counters.prefix_tokens.fetch_add(shared, Ordering::Relaxed);
             }
         }
-        let (logits, read) = forward(&self.compute, &model, &mut group);
+        let (logits, read) = forward(&self.compute, model, &mut group);
+        if let Some(fault) = device_fault(&logits) {
+            self.batch.append(&mut group);
+            self.leave_device(&fault);
+            return Ok(());
+        }
         counters.tokens_read.fetch_add(read, Ordering::Relaxed);
         for (mut running, logits) in group.into_iter().zip(logits) {
             let sequence = &mut running.sequence;
             let before = sequence.drawn();
-            let answer = sequence.take(logits, &model, self.compute.arithmetic(), &mut self.prefix)?;
+            let answer = sequence.take(logits, model, self.compute.arithmetic(), &mut self.prefix)?;
             counters.tokens_made.fetch_add((sequence.drawn() - before) as u64, Ordering::Relaxed);
             match answer {
                 Some(answer) => {
@@ -267,7 +334,8 @@ impl Scheduler {
                     answers.push((running.id, answer));
                 }
                 None => {
-                    pieces.extend(sequence.piece().map(|piece| (running.id, running.arrival, piece)));
+                    let piece = sequence.piece().and_then(|piece| untold(piece, &mut running.told));
+                    pieces.extend(piece.map(|piece| (running.id, running.arrival, piece)));
                     self.batch.push(running);
                 }
             }
@@ -276,8 +344,29 @@ impl Scheduler {
     }
 }
 
-fn model<'a>(shared: &'a Shared, root: &Hash) -> &'a LoadedModel {
-    shared.models.get(root).expect("submit takes jobs for loaded models only")
+/// Why a pool ends by itself.
+#[derive(Debug, thiserror::Error)]
+enum PoolFault {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("tested again, this machine computes wrongly: {0}")]
+    Wrong(String),
+}
+
+/// What of a piece was not handed out yet, if the text began anew.
+fn untold(mut piece: String, told: &mut usize) -> Option<String> {
+    let known = piece.len().min(*told);
+    *told -= known;
+    let rest = piece.split_off(known);
+    (!rest.is_empty()).then_some(rest)
+}
+
+/// The first fault of a device among results.
+fn device_fault(results: &[Results]) -> Option<String> {
+    results.iter().flatten().find_map(|result| match result {
+        Err(ModelError::Device(fault)) => Some(fault.clone()),
+        _ => None,
+    })
 }
 
 /// Results of one sequence, per part.

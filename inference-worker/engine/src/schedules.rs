@@ -76,7 +76,7 @@ fn pool(kernel: Kernel, threads: usize, resources: Resources) -> Pool {
 }
 
 fn alone() -> Pool {
-    pool(Kernel::Scalar, 1, Resources { batch: 1, chunk: 1_000, prefix_bytes: 0, spill: None })
+    pool(Kernel::Scalar, 1, Resources { batch: 1, chunk: 1_000, prefix_bytes: 0, ..Resources::default() })
 }
 
 fn any_pool(dice: &mut Dice) -> Pool {
@@ -84,7 +84,7 @@ fn any_pool(dice: &mut Dice) -> Pool {
         batch: dice.one_of(&[1, 2, 7, 64]),
         chunk: dice.one_of(&[1, 5, 64, 100, 128, 500]),
         prefix_bytes: dice.one_of(&[0, 2 * PAGE, 7 * PAGE, 1 << 30]),
-        spill: None,
+        ..Resources::default()
     };
     pool(dice.one_of(&Kernel::available()), 1 + dice.below(3), resources)
 }

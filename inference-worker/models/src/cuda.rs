@@ -26,18 +26,54 @@ impl From<CudaError> for ModelError {
 }
 
 impl LoadedModel {
-    /// The same model with weights and caches on a device, after the golden vector of the model code has come out right
-    /// there.
+    /// The same model with weights and caches on a device, after the golden vectors of the model code have come out
+    /// right there once.
     ///
     /// # Errors
-    /// [`ModelError::Golden`] when one bit of one logit differs; [`ModelError::Device`] when the device fails, lacks
-    /// memory, or has no kernels for the model's family.
+    /// [`ModelError::Golden`] when one bit of one logit differs; [`ModelError::Device`] when the device fails or lacks
+    /// memory; [`ModelError::ProcessorOnly`] when it has no kernels for the model's family.
     pub fn on_device(&self, device: &Device) -> Result<Self, ModelError> {
-        let Network::Causal(model) = &self.network else {
-            return Err(ModelError::Device("models that embed texts run on processors only".to_owned()));
+        let network = self.network.on_device(device)?;
+        if !device.is_proven() {
+            golden::self_tests_on(device)?;
+            device.set_proven();
+        }
+        Ok(Self { network, processor: Some(self.network.clone()), ..self.clone() })
+    }
+
+    /// The model on a device if it has kernels for the family, else as it is.
+    ///
+    /// # Errors
+    /// As [`LoadedModel::on_device`], without [`ModelError::ProcessorOnly`].
+    pub fn placed_on(self, device: &Device) -> Result<Self, ModelError> {
+        match self.on_device(device) {
+            Err(ModelError::ProcessorOnly { .. }) => Ok(self),
+            placed => placed,
+        }
+    }
+
+    /// Whether the network is on a device.
+    #[must_use]
+    pub const fn is_on_device(&self) -> bool {
+        self.processor.is_some()
+    }
+
+    /// The same model on the processor, if it is on a device.
+    #[must_use]
+    pub fn on_processor(&self) -> Option<Self> {
+        let network = self.processor.clone()?;
+        Some(Self { network, processor: None, ..self.clone() })
+    }
+}
+
+impl Network {
+    pub(crate) fn on_device(&self, device: &Device) -> Result<Self, ModelError> {
+        let what = match self {
+            Self::Causal(model) => return Ok(Self::Causal(model.on_device(device)?)),
+            Self::Embedder(_) => "models that embed texts",
+            Self::Painter(_) => "models that draw",
         };
-        golden::self_test_on(device)?;
-        Ok(Self { network: Network::Causal(model.on_device(device)?), ..self.clone() })
+        Err(ModelError::ProcessorOnly { what: what.to_owned() })
     }
 }
 

@@ -116,9 +116,15 @@ pub enum ModelError {
         /// Digest computed here.
         got: Hash,
     },
-    /// A device failed, or cannot do what it is asked for.
+    /// A device failed.
     #[error("device: {0}")]
     Device(String),
+    /// A device has no kernels for a family.
+    #[error("{what} run on processors only")]
+    ProcessorOnly {
+        /// Which models.
+        what: String,
+    },
     /// The thread pool could not be built.
     #[error("cannot start {threads} threads: {reason}")]
     Threads {

@@ -34,6 +34,8 @@ pub struct LoadedModel {
     pub tokenizer: Arc<Tokenizer>,
     /// The network.
     pub network: Network,
+    /// The network on the processor, if `network` is on a device.
+    pub(crate) processor: Option<Network>,
 }
 
 impl LoadedModel {
@@ -107,6 +109,7 @@ fn read(input: &mut dyn Read, length: u64, expected: Option<Hash>) -> Result<Loa
                 manifest: Arc::new(header.manifest),
                 tokenizer: Arc::new(tokenizer),
                 network,
+                processor: None,
             })
         }
     }

@@ -89,10 +89,11 @@ pub trait Model: Send + Sync + fmt::Debug {
     /// The same model with weights and caches on a device; caches of one are not those of the other.
     ///
     /// # Errors
-    /// [`ModelError::Device`] when the device fails, lacks memory, or has no kernels for the model's family.
+    /// [`ModelError::Device`] when the device fails or lacks memory; [`ModelError::ProcessorOnly`] when it has no kernels
+    /// for the model's family.
     fn on_device(&self, _device: &noema_cuda::Device) -> Result<Arc<dyn Model>, ModelError> {
         let family = self.manifest().family;
-        Err(ModelError::Device(format!("models of the family {family:?} run on processors only")))
+        Err(ModelError::ProcessorOnly { what: format!("models of the family {family:?}") })
     }
 }
 

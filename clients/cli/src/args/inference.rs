@@ -15,6 +15,10 @@ pub(crate) struct ComputeArgs {
     /// Threads; all cores when absent.
     #[arg(long)]
     pub(crate) threads: Option<usize>,
+    /// NVIDIA device for models of the families that it has kernels for: cuda or cuda:N. Needs a program built with the
+    /// feature `cuda`.
+    #[arg(long, env = "NOEMA_DEVICE")]
+    pub(crate) device: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -203,6 +207,9 @@ pub(crate) enum WorkerCommand {
         /// Run this model on every kernel too: name, root or canonical file. Repeatable.
         #[arg(long = "model")]
         models: Vec<String>,
+        /// Test this device too: cuda or cuda:N. Repeatable.
+        #[arg(long = "device")]
+        devices: Vec<String>,
     },
 }
 

@@ -40,7 +40,10 @@ pub(crate) fn run(output: Output, args: &EvalArgs) -> CliResult {
     let compute = machine::compute(&args.compute)?;
     let path = super::find(&Home::find()?, Some(&args.model))?;
     let spinner = output.spinner("loading the model");
-    let loaded = super::read(&path)?;
+    let mut loaded = super::read(&path)?;
+    if let Some(device) = machine::device(&args.compute)? {
+        loaded = loaded.placed_on(&device).map_err(CliError::fault)?;
+    }
     let model = causal(&loaded)?;
     check(&arrays, loaded.manifest.vocab, loaded.manifest.context)?;
     let mut chunks = Vec::with_capacity(arrays.len());

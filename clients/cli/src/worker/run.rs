@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use noema_crypto::{Ed25519KeyPair, read_key_file, write_key_file};
-use noema_engine::{Pool, PoolConfig, PoolError};
-use noema_models::load;
+use noema_engine::{Pool, PoolConfig, PoolError, Resources};
+use noema_models::{Device, load};
 use noema_remote::{AttachConfig, AttachError, Attached, attach, parse_key};
 use serde_json::json;
 use tokio::sync::watch;
@@ -58,7 +58,12 @@ pub(super) fn run(output: Output, args: &WorkerRunArgs) -> CliResult {
     let (key, _) = own_key(&args.key)?;
     let node_key = parse_key(&args.node_key)
         .map_err(|why| CliError::fault(why).hint("`noema worker list` on the node prints its key"))?;
-    let pool = Arc::new(pool(output, args)?);
+    let device = machine::device(&args.compute)?;
+    let place = match &device {
+        Some(device) => device.name().to_owned(),
+        None => machine::kernel(&args.compute)?.name().to_owned(),
+    };
+    let pool = Arc::new(pool(output, args, device)?);
     let name = args.name.clone().unwrap_or_else(|| key.public().to_string().chars().take(NAME_CHARACTERS).collect());
     let config = AttachConfig {
         node: address(&args.node)?,
@@ -66,7 +71,7 @@ pub(super) fn run(output: Output, args: &WorkerRunArgs) -> CliResult {
         key: key.clone(),
         name,
         program: concat!("noema ", env!("CARGO_PKG_VERSION")).to_owned(),
-        kernel: machine::kernel(&args.compute)?.name().to_owned(),
+        kernel: place,
         threads: args.compute.threads.unwrap_or_else(machine::cores),
         capacity: args.jobs,
         grace: Duration::from_secs(args.grace),
@@ -106,7 +111,7 @@ pub(super) fn run(output: Output, args: &WorkerRunArgs) -> CliResult {
 }
 
 /// Tests the machine, loads the models, starts to compute.
-fn pool(output: Output, args: &WorkerRunArgs) -> CliResult<Pool> {
+fn pool(output: Output, args: &WorkerRunArgs, device: Option<Device>) -> CliResult<Pool> {
     let compute = machine::compute(&args.compute)?;
     let home = Home::find()?;
     let paths: Vec<PathBuf> = if args.models.is_empty() {
@@ -119,13 +124,14 @@ fn pool(output: Output, args: &WorkerRunArgs) -> CliResult<Pool> {
         load(path, None).map_err(|error| CliError::verdict(format!("cannot use {}: {error}", path.display())))
     };
     let models = paths.iter().map(load).collect::<CliResult<Vec<_>>>()?;
-    let pool = Pool::start(models, &PoolConfig { compute });
+    let resources = Resources { device, ..Resources::default() };
+    let pool = Pool::start_with(models, &PoolConfig { compute }, resources);
     spinner.finish_and_clear();
     pool.map_err(|error| match error {
         PoolError::SelfTest(_) => {
             CliError::verdict(error).hint("`noema worker selftest` shows which operation is wrong")
         }
-        PoolError::Thread(_) | PoolError::Duplicate(_) => CliError::fault(error),
+        PoolError::Thread(_) | PoolError::Duplicate(_) | PoolError::Device { .. } => CliError::fault(error),
     })
 }
 

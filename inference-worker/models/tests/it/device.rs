@@ -133,3 +133,17 @@ fn families_without_kernels_say_so() {
         assert!(error.to_string().contains("on processors only"), "{error}");
     }
 }
+
+#[test]
+fn models_are_placed_where_they_can_run_and_come_back() {
+    for (file, is_placed) in [(synthetic::tiny_llama(1), true), (synthetic::tiny_neox(1), false)] {
+        let placed = load_bytes(&file, None).expect("loads").placed_on(device()).expect("a working device");
+        assert_eq!(placed.is_on_device(), is_placed);
+        let back = placed.on_processor();
+        assert_eq!(back.is_some(), is_placed);
+        assert!(back.is_none_or(|back| !back.is_on_device()));
+    }
+    let families: Vec<_> =
+        noema_models::self_tests_on(device()).expect("golden").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(families, ["llama", "llama with biases and stretched positions"]);
+}
