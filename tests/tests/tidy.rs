@@ -28,7 +28,7 @@ const LAYERS: &[(u8, &[&str])] = &[
             "noema-network",
         ],
     ),
-    (3, &["noema-consensus", "noema-mempool", "noema-engine", "noema-remote"]),
+    (3, &["noema-consensus", "noema-mempool", "noema-engine", "noema-move-tools", "noema-remote"]),
     (4, &["noema-node"]),
     (5, &["noema", "noema-sdk", "noema-sim", "noema-tests"]),
 ];
