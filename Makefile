@@ -71,6 +71,27 @@ sim: deps ## Simulates SEEDS committees under faults and adversaries
 sim-mutants: deps ## Plants faults in the core and shows each caught by the simulator
 	$(CARGO) run --locked -p noema-sim --features mutants -- mutants
 
+.PHONY: test-official
+test-official: deps peers ## Runs every comparison with the official Move compiler, reader, verifier and VM
+	$(CARGO) test --locked -p noema-bytecode --test official
+	$(CARGO) test --locked -p noema-verifier --test official_verdicts
+	$(CARGO) test --locked -p noema-move-diff --test official
+	$(CARGO) build --locked -p noema
+	$(CARGO) test --locked -p noema-tests --test peers -- official
+
+PROGRAMS ?= 1000
+OFFICIAL ?= 0
+.PHONY: move-diff
+move-diff: deps peers ## Compares machines on PROGRAMS generated Move programs, OFFICIAL of them with the official VM
+	$(CARGO) build --locked -p noema-move-diff
+	$(CARGO_TARGET_DIR)/debug/move_diff --programs $(PROGRAMS) --official $(OFFICIAL)
+
+FLIPS ?= 2000
+.PHONY: move-flips
+move-flips: deps peers ## Compares verifiers on FLIPS modules with flipped bits
+	$(CARGO) build --locked -p noema-move-diff
+	$(CARGO_TARGET_DIR)/debug/move_flips --flips $(FLIPS)
+
 .PHONY: bench
 bench: build weights ## Measures the Move VM and inference, side by side with yardsticks
 	@./tests/scripts/bench.sh $(NOEMA)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what tests compare with: the official Move compiler and binary reader (WebAssembly, npm), and Aptos' Python
-# SDK, which must work against a node unmodified, as must the `openai` and `anthropic` packages.
+# Installs what tests compare with: the official Move compiler and binary reader (WebAssembly, npm), the official Sui
+# Move VM and verifier (`sui-sandbox`, PyPI), and Aptos' Python SDK, which must work against a node unmodified, as must the `openai` and `anthropic` packages.
 set -euo pipefail
 dir="${NOEMA_CACHE:-$HOME/.cache/noema}/peers"
 mkdir -p "$dir"
@@ -16,4 +16,8 @@ fi
 if [[ ! -x llm/bin/python ]] || ! llm/bin/python -c 'import anthropic, openai' 2>/dev/null; then
     python3 -m venv llm >&2
     llm/bin/pip install --quiet --disable-pip-version-check openai==3.54.0 anthropic==2.12.0 >&2
+fi
+if [[ ! -x move/bin/python ]] || ! move/bin/python -c 'import sui_sandbox' 2>/dev/null; then
+    python3 -m venv move >&2
+    move/bin/pip install --quiet --disable-pip-version-check --only-binary :all: sui-sandbox==0.22.0 >&2
 fi

@@ -24,6 +24,20 @@ pub(crate) fn check(module: &CompiledModule) -> Result {
     Ok(())
 }
 
+/// Whether the constants that are vectors have bytes that are values of their type: asked before all other passes, with
+/// the limits.
+pub(crate) fn check_vectors(module: &CompiledModule) -> Result {
+    for (position, constant) in module.constants.iter().enumerate() {
+        let is_vector = matches!(constant.type_, SignatureToken::Vector(_));
+        if is_vector && skip_value(&constant.type_, &constant.data) != Some(&[]) {
+            let status = StatusCode::MALFORMED_CONSTANT_DATA;
+            let message = "the bytes are no value of the type";
+            return Err(VerifyError::at_entry(module, "constant", position, status, message));
+        }
+    }
+    Ok(())
+}
+
 /// What follows a value of this type; `None` if the bytes are no such value.
 fn skip_value<'a>(type_: &SignatureToken, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let width = match type_ {

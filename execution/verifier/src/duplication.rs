@@ -2,22 +2,26 @@
 //!
 //! Other passes compare indices instead of contents. That is right only if equal contents have equal indices; otherwise
 //! one type could have two handles with different abilities, or a function be called through a handle whose signature is
-//! not that of the definition. Both would break type safety.
+//! not that of the definition. Both would break type safety. Variant handles are not compared by any pass, and may
+//! repeat, as they may in Sui.
 
 use std::collections::BTreeSet;
 
-use noema_bytecode::{CompiledModule, CompiledScript, FieldDefinition};
+use noema_bytecode::{CompiledModule, CompiledScript, FieldDefinition, ModuleHandleIndex};
 use noema_execution_api::StatusCode;
 
 use crate::{Result, VerifyError};
 
 pub(crate) fn check(module: &CompiledModule) -> Result {
     check_tables(module, 0)?;
-    check_definition_tables(module)?;
+    let duplicate = StatusCode::DUPLICATE_ELEMENT;
+    unique(module, "field handle", &module.field_handles, duplicate)?;
+    unique(module, "field instantiation", &module.field_instantiations, duplicate)?;
     check_functions(module)?;
     check_structs(module)?;
+    unique(module, "struct instantiation", &module.struct_def_instantiations, duplicate)?;
     check_enums(module)?;
-    check_implemented(module)
+    unique(module, "enum instantiation", &module.enum_def_instantiations, duplicate)
 }
 
 /// A script's last identifier, address and module handle stand for itself and may repeat others.
@@ -70,16 +74,6 @@ fn check_tables(module: &CompiledModule, own_entries: usize) -> Result {
     unique(module, "function instantiation", &module.function_instantiations, duplicate)
 }
 
-fn check_definition_tables(module: &CompiledModule) -> Result {
-    let duplicate = StatusCode::DUPLICATE_ELEMENT;
-    unique(module, "field handle", &module.field_handles, duplicate)?;
-    unique(module, "field instantiation", &module.field_instantiations, duplicate)?;
-    unique(module, "struct instantiation", &module.struct_def_instantiations, duplicate)?;
-    unique(module, "enum instantiation", &module.enum_def_instantiations, duplicate)?;
-    unique(module, "variant handle", &module.variant_handles, duplicate)?;
-    unique(module, "variant instantiation", &module.variant_instantiation_handles, duplicate)
-}
-
 fn check_functions(module: &CompiledModule) -> Result {
     let handles = module.function_defs.iter().map(|def| def.function);
     unique(module, "function", handles, StatusCode::DUPLICATE_ELEMENT)?;
@@ -88,10 +82,14 @@ fn check_functions(module: &CompiledModule) -> Result {
             let status = StatusCode::DUPLICATE_ACQUIRES_ANNOTATION;
             return Err(VerifyError::at_entry(module, "function", position, status, "a struct is acquired twice"));
         }
+    }
+    for (position, def) in module.function_defs.iter().enumerate() {
         let owner = module.function_handle_at(def.function).module;
         own(module, "function", position, owner == module.self_module_handle)?;
     }
-    Ok(())
+    let defined: BTreeSet<_> = module.function_defs.iter().map(|def| def.function.index()).collect();
+    let owners = module.function_handles.iter().map(|handle| handle.module);
+    implemented(module, "function handle", owners, &defined)
 }
 
 fn own(module: &CompiledModule, table: &'static str, position: usize, is_own: bool) -> Result {
@@ -121,10 +119,14 @@ fn check_structs(module: &CompiledModule) -> Result {
             }
             check_fields(module, "struct", position, fields)?;
         }
+    }
+    for (position, def) in module.struct_defs.iter().enumerate() {
         let owner = module.datatype_handle_at(def.handle).module;
         own(module, "struct", position, owner == module.self_module_handle)?;
     }
-    Ok(())
+    let handles = module.struct_defs.iter().map(|def| def.handle);
+    let defined: BTreeSet<_> = handles.chain(module.enum_defs.iter().map(|def| def.handle)).map(|at| at.index()).collect();
+    implemented(module, "datatype handle", module.datatype_handles.iter().map(|handle| handle.module), &defined)
 }
 
 fn check_enums(module: &CompiledModule) -> Result {
@@ -141,6 +143,8 @@ fn check_enums(module: &CompiledModule) -> Result {
             return Err(VerifyError::at_entry(module, "enum", position, status, "two variants have one name"));
         }
         def.variants.iter().try_for_each(|variant| check_fields(module, "enum", position, &variant.fields))?;
+    }
+    for (position, def) in module.enum_defs.iter().enumerate() {
         let owner = module.datatype_handle_at(def.handle).module;
         own(module, "enum", position, owner == module.self_module_handle)?;
     }
@@ -148,23 +152,16 @@ fn check_enums(module: &CompiledModule) -> Result {
 }
 
 /// Every handle of this module has a definition.
-fn check_implemented(module: &CompiledModule) -> Result {
-    let structs = module.struct_defs.iter().map(|def| def.handle);
-    let datatypes: BTreeSet<_> = structs.chain(module.enum_defs.iter().map(|def| def.handle)).collect();
-    let functions: BTreeSet<_> = module.function_defs.iter().map(|def| def.function).collect();
-    let own = module.self_module_handle;
-    let missing = |table, position| {
-        let status = StatusCode::UNIMPLEMENTED_HANDLE;
-        Err(VerifyError::at_entry(module, table, position, status, "this module does not define it"))
-    };
-    for (position, handle) in module.datatype_handles.iter().enumerate() {
-        if handle.module == own && !datatypes.contains(&noema_bytecode::DatatypeHandleIndex::new(position)) {
-            return missing("datatype handle", position);
-        }
-    }
-    for (position, handle) in module.function_handles.iter().enumerate() {
-        if handle.module == own && !functions.contains(&noema_bytecode::FunctionHandleIndex::new(position)) {
-            return missing("function handle", position);
+fn implemented(
+    module: &CompiledModule,
+    table: &'static str,
+    owners: impl Iterator<Item = ModuleHandleIndex>,
+    defined: &BTreeSet<usize>,
+) -> Result {
+    for (position, owner) in owners.enumerate() {
+        if owner == module.self_module_handle && !defined.contains(&position) {
+            let status = StatusCode::UNIMPLEMENTED_HANDLE;
+            return Err(VerifyError::at_entry(module, table, position, status, "this module does not define it"));
         }
     }
     Ok(())

@@ -7,9 +7,10 @@ use noema_bytecode::{CompiledModule, CompiledScript, FieldDefinition, SignatureT
 use noema_execution_api::StatusCode;
 
 use crate::limits::{IDENTIFIER_BYTES_MAX, TYPE_NODE_WEIGHT};
-use crate::{Limits, Result, VerifyError};
+use crate::{Limits, Result, VerifyError, constants};
 
 pub(crate) fn check(module: &CompiledModule, limits: &Limits) -> Result {
+    constants::check_vectors(module)?;
     check_handles(module, limits)?;
     for (position, signature) in module.signatures.iter().enumerate() {
         signature.0.iter().try_for_each(|token| check_weight(module, "signature", position, token, limits))?;

@@ -205,7 +205,12 @@ impl Checker<'_, '_> {
             | B::VecMutBorrow(element)
             | B::VecPushBack(element)
             | B::VecPopBack(element)
-            | B::VecSwap(element) => self.type_arguments(*element, [AbilitySet::EMPTY].into_iter(), constraints),
+            | B::VecSwap(element) => {
+                let arguments = module.signature_at(*element);
+                self.arguments(arguments, [AbilitySet::EMPTY].into_iter(), constraints)?;
+                arguments.iter().try_for_each(no_references)?;
+                self.instances(arguments, constraints)
+            }
             _ => Ok(()),
         }
     }
@@ -227,8 +232,8 @@ impl Checker<'_, '_> {
         constraints: &[AbilitySet],
     ) -> Checked {
         let arguments = self.module.signature_at(arguments);
-        self.arguments(arguments, formals, constraints)?;
         arguments.iter().try_for_each(no_references)?;
+        self.arguments(arguments, formals, constraints)?;
         self.instances(arguments, constraints)
     }
 }
