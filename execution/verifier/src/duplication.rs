@@ -125,7 +125,8 @@ fn check_structs(module: &CompiledModule) -> Result {
         own(module, "struct", position, owner == module.self_module_handle)?;
     }
     let handles = module.struct_defs.iter().map(|def| def.handle);
-    let defined: BTreeSet<_> = handles.chain(module.enum_defs.iter().map(|def| def.handle)).map(|at| at.index()).collect();
+    let defined: BTreeSet<_> =
+        handles.chain(module.enum_defs.iter().map(|def| def.handle)).map(|at| at.index()).collect();
     implemented(module, "datatype handle", module.datatype_handles.iter().map(|handle| handle.module), &defined)
 }
 

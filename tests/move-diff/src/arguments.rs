@@ -35,7 +35,9 @@ fn write(world: &World, ty: &Ty, dice: &mut Dice, fuel: u32, out: &mut Vec<u8>) 
         }
         Ty::Data(id, types) => match &world.datatypes[*id].shape {
             Shape::Struct(fields) => {
-                fields.iter().for_each(|field| write(world, &field.substitute(types), dice, fuel.saturating_sub(1), out));
+                fields
+                    .iter()
+                    .for_each(|field| write(world, &field.substitute(types), dice, fuel.saturating_sub(1), out));
             }
             Shape::Enum(variants) => {
                 let variant = dice.index(variants.len());
@@ -45,7 +47,7 @@ fn write(world: &World, ty: &Ty, dice: &mut Dice, fuel: u32, out: &mut Vec<u8>) 
             }
         },
         Ty::Ref(_) | Ty::MutRef(_) | Ty::Param(_) => panic!("not a closed type of values: {ty:?}"),
-        _ if dice.percent(60) => {
+        _ if dice.percent(80) => {
             let mut bytes = [0; 32];
             bytes[0] = dice.below(10) as u8;
             out.extend(&bytes[..ty.bits() as usize / 8]);

@@ -4,9 +4,7 @@
 //! status that is written beside it, in bounded memory, and its time for each unit of gas stays within ten times the
 //! median of all.
 
-use noema_bytecode::{
-    AbilitySet, Bytecode as B, CompiledModule, DatatypeTypeParameter, StructDefIndex,
-};
+use noema_bytecode::{AbilitySet, Bytecode as B, CompiledModule, DatatypeTypeParameter, StructDefIndex};
 use noema_execution_api::StatusCode;
 use noema_types::{Identifier, ModuleId};
 
@@ -157,7 +155,12 @@ fn exponential_types() -> Bomb {
         maker.define(&next.clone(), vec![], vec![B::CallGeneric(instance), B::Ret]);
     }
     let instance = maker.builder.function_of(&maker.world, &next, &[Ty::U64]);
-    maker.finish("exponential types", vec![], vec![B::CallGeneric(instance), B::Ret], Some(StatusCode::VM_MAX_TYPE_NODES_REACHED))
+    maker.finish(
+        "exponential types",
+        vec![],
+        vec![B::CallGeneric(instance), B::Ret],
+        Some(StatusCode::VM_MAX_TYPE_NODES_REACHED),
+    )
 }
 
 /// Copies of a struct around the border of what fits into a frame: `fields` fields of 7 words.
@@ -285,7 +288,8 @@ fn long_block() -> Bomb {
         code.extend([B::CopyLoc(0), B::StLoc(0)]);
     }
     code.push(B::Branch(2));
-    let mut bomb = Maker::new().finish("blocks of 9,000 instructions", vec![Ty::U64], code, Some(StatusCode::OUT_OF_GAS));
+    let mut bomb =
+        Maker::new().finish("blocks of 9,000 instructions", vec![Ty::U64], code, Some(StatusCode::OUT_OF_GAS));
     bomb.gas = 10 * GAS / 2;
     bomb
 }
@@ -373,14 +377,12 @@ fn field_chain() -> Bomb {
     let (_, outer_def) = maker.structure("B", 0, vec![Ty::Data(inner, vec![]), Ty::U64]);
     let first = maker.builder.field(outer_def, 0);
     let second = maker.builder.field(inner_def, 1);
-    let before =
-        vec![B::LdU64(1), B::LdU64(2), B::Pack(inner_def), B::LdU64(3), B::Pack(outer_def), B::StLoc(0)];
-    let body = vec![
-        B::LdU64(7),
-        B::MutBorrowLoc(0),
-        B::MutBorrowField(first),
-        B::MutBorrowField(second),
-        B::WriteRef,
-    ];
-    maker.finish("writes to fields of fields", vec![Ty::Data(1, vec![])], endless(before, body), Some(StatusCode::OUT_OF_GAS))
+    let before = vec![B::LdU64(1), B::LdU64(2), B::Pack(inner_def), B::LdU64(3), B::Pack(outer_def), B::StLoc(0)];
+    let body = vec![B::LdU64(7), B::MutBorrowLoc(0), B::MutBorrowField(first), B::MutBorrowField(second), B::WriteRef];
+    maker.finish(
+        "writes to fields of fields",
+        vec![Ty::Data(1, vec![])],
+        endless(before, body),
+        Some(StatusCode::OUT_OF_GAS),
+    )
 }

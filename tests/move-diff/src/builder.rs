@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use noema_bytecode::{
     AbilitySet, AddressIdentifierIndex, Bytecode, CodeUnit, CompiledModule, Constant, ConstantIndex, DatatypeHandle,
-    DatatypeHandleIndex, EnumDefIndex, EnumDefInstantiation, EnumDefInstantiationIndex, EnumDefinition, FieldDefinition,
-    FieldHandle, FieldHandleIndex, FieldInstantiation, FieldInstantiationIndex, FunctionDefinition, FunctionHandle,
-    FunctionHandleIndex, FunctionInstantiation, FunctionInstantiationIndex, IdentifierIndex, ModuleHandle,
-    ModuleHandleIndex, Signature, SignatureIndex, SignatureToken, StructDefIndex, StructDefInstantiation,
+    DatatypeHandleIndex, EnumDefIndex, EnumDefInstantiation, EnumDefInstantiationIndex, EnumDefinition,
+    FieldDefinition, FieldHandle, FieldHandleIndex, FieldInstantiation, FieldInstantiationIndex, FunctionDefinition,
+    FunctionHandle, FunctionHandleIndex, FunctionInstantiation, FunctionInstantiationIndex, IdentifierIndex,
+    ModuleHandle, ModuleHandleIndex, Signature, SignatureIndex, SignatureToken, StructDefIndex, StructDefInstantiation,
     StructDefInstantiationIndex, StructDefinition, StructFieldInformation, VariantDefinition, VariantHandle,
     VariantHandleIndex, VariantInstantiationHandle, VariantInstantiationHandleIndex, VariantJumpTable, Visibility,
 };
@@ -157,8 +157,15 @@ impl Builder {
     }
 
     /// A field of a struct with type arguments.
-    pub fn field_of(&mut self, world: &World, owner: StructDefIndex, field: u16, types: &[Ty]) -> FieldInstantiationIndex {
-        let entry = FieldInstantiation { handle: self.field(owner, field), type_parameters: self.signature(world, types) };
+    pub fn field_of(
+        &mut self,
+        world: &World,
+        owner: StructDefIndex,
+        field: u16,
+        types: &[Ty],
+    ) -> FieldInstantiationIndex {
+        let entry =
+            FieldInstantiation { handle: self.field(owner, field), type_parameters: self.signature(world, types) };
         FieldInstantiationIndex::new(position(&mut self.module.field_instantiations, entry))
     }
 

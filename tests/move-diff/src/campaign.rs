@@ -227,12 +227,21 @@ fn compare_with(ours: &End, theirs: &Answer) -> Compared {
     match (ours, theirs) {
         (_, Answer::None(words)) => Compared::NoVerdict(words.clone()),
         // Prices and limits of size are each chain's own.
-        (End::Failure { status, .. }, _) if is_own_limit(status.name()) => Compared::NoVerdict(status.name().to_owned()),
+        (End::Failure { status, .. }, _) if is_own_limit(status.name()) => {
+            Compared::NoVerdict(status.name().to_owned())
+        }
         (_, Answer::Failure { status, .. }) if is_own_limit(status) => Compared::NoVerdict(status.clone()),
         (End::Results(results), Answer::Results(theirs)) => {
-            if results.iter().map(|(_, bytes)| bytes).eq(theirs) { Compared::Equal } else { different() }
+            if results.iter().map(|(_, bytes)| bytes).eq(theirs) {
+                Compared::Equal
+            } else {
+                different()
+            }
         }
-        (End::Failure { status, sub_status, place }, Answer::Failure { status: name, sub_status: theirs, place: at }) => {
+        (
+            End::Failure { status, sub_status, place },
+            Answer::Failure { status: name, sub_status: theirs, place: at },
+        ) => {
             let is_same_place = match (place, at) {
                 (Some((module, function, offset)), Some((name, index, instruction))) => {
                     module.rsplit("::").next() == Some(name) && (function, offset) == (index, instruction)
@@ -247,7 +256,14 @@ fn compare_with(ours: &End, theirs: &Answer) -> Compared {
 }
 
 fn is_own_limit(status: &str) -> bool {
-    matches!(status, "OUT_OF_GAS" | "MEMORY_LIMIT_EXCEEDED" | "VM_MAX_TYPE_DEPTH_REACHED" | "VM_MAX_TYPE_NODES_REACHED" | "VM_MAX_VALUE_DEPTH_REACHED")
+    matches!(
+        status,
+        "OUT_OF_GAS"
+            | "MEMORY_LIMIT_EXCEEDED"
+            | "VM_MAX_TYPE_DEPTH_REACHED"
+            | "VM_MAX_TYPE_NODES_REACHED"
+            | "VM_MAX_VALUE_DEPTH_REACHED"
+    )
 }
 
 /// Programs through the official VM.
@@ -280,7 +296,9 @@ pub fn official(bench: &Bench, start: u64, programs: u64, say: &mut dyn FnMut(&s
             }
         }
     }
-    say(&format!("{programs} programs from seed {start} through the official VM: {equal} equal, {differences} differences"));
+    say(&format!(
+        "{programs} programs from seed {start} through the official VM: {equal} equal, {differences} differences"
+    ));
     if !silent.is_empty() {
         say(&format!("  no verdict: {silent:?}"));
     }

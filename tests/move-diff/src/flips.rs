@@ -220,11 +220,7 @@ pub fn judge(subject: &Subject, bytes: &[u8]) -> Option<(Verdict, String)> {
         Ok(module) => module,
         Err(error) => return Some((Verdict::Unreadable, error.to_string())),
     };
-    if module.self_id() != subject.id
-        || !has_probe(&module)
-        || module.version == Version::V5
-        || uses_globals(&module)
-    {
+    if module.self_id() != subject.id || !has_probe(&module) || module.version == Version::V5 || uses_globals(&module) {
         return None;
     }
     let verdict = verify_module(&module, &Limits::default()).and_then(|()| {
@@ -248,13 +244,8 @@ pub fn ask(tool: &mut Official, subject: &Subject, bytes: &[u8]) -> Result<Verdi
     let address = subject.id.address.to_short_hex();
     let mut modules = vec![bytes.to_vec()];
     modules.extend(subject.other_bytes.iter().cloned());
-    let question = Question {
-        address: &address,
-        module: subject.id.name.as_str(),
-        function: PROBE,
-        args: &[],
-        modules: &modules,
-    };
+    let question =
+        Question { address: &address, module: subject.id.name.as_str(), function: PROBE, args: &[], modules: &modules };
     match tool.ask(&question) {
         Answer::Results(_) => Ok(Verdict::Accepted),
         Answer::Rejected(status) => Ok(Verdict::Rejected(older_name(&status).to_owned())),

@@ -149,7 +149,8 @@ fn changed_tables(valid: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
 
 fn change(module: &mut CompiledModule, dice: &mut Dice) {
     let signatures = module.signatures.len();
-    let bodies: Vec<usize> = (0..module.function_defs.len()).filter(|at| module.function_defs[*at].code.is_some()).collect();
+    let bodies: Vec<usize> =
+        (0..module.function_defs.len()).filter(|at| module.function_defs[*at].code.is_some()).collect();
     match dice.below(8) {
         0 if signatures > 0 => {
             let from = dice.index(signatures);
@@ -205,7 +206,8 @@ fn change_code(code: &mut Vec<Bytecode>, donor: &[Bytecode], dice: &mut Dice) {
         }
         _ => {
             let target = dice.index(code.len()) as u16;
-            code[at] = dice.pick(&[Bytecode::Branch(target), Bytecode::BrTrue(target), Bytecode::BrFalse(target)]).clone();
+            code[at] =
+                dice.pick(&[Bytecode::Branch(target), Bytecode::BrTrue(target), Bytecode::BrFalse(target)]).clone();
         }
     }
     if code.is_empty() {

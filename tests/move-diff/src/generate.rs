@@ -179,7 +179,8 @@ fn add_function(
 
 #[allow(clippy::print_stderr, reason = "for whoever tunes the generator")]
 fn debug_refusal(error: &VerifyError) {
-    static WANTED: std::sync::LazyLock<bool> = std::sync::LazyLock::new(|| std::env::var_os("MOVE_DIFF_REFUSALS").is_some());
+    static WANTED: std::sync::LazyLock<bool> =
+        std::sync::LazyLock::new(|| std::env::var_os("MOVE_DIFF_REFUSALS").is_some());
     if *WANTED {
         eprintln!("refused: {error}");
     }
@@ -201,12 +202,15 @@ fn datatype(world: &World, module: &ModuleId, at: u64, dice: &mut Dice, features
             *fields = vec![Ty::U64];
         }
     }
-    let used: Vec<bool> = (0..params).map(|param| lists.iter().flatten().any(|ty| uses(world, ty, param as u16))).collect();
+    let used: Vec<bool> =
+        (0..params).map(|param| lists.iter().flatten().any(|ty| uses(world, ty, param as u16))).collect();
     let mut wanted = match dice.below(10) {
         0 if !is_enum => AbilitySet::EMPTY.with(Ability::Store),
         1 => AbilitySet::EMPTY.with(Ability::Drop).with(Ability::Store),
         2..5 if features.globals && !is_enum => AbilitySet::ALL,
-        5 if features.globals && !is_enum => AbilitySet::EMPTY.with(Ability::Store).with(Ability::Drop).with(Ability::Key),
+        5 if features.globals && !is_enum => {
+            AbilitySet::EMPTY.with(Ability::Store).with(Ability::Drop).with(Ability::Key)
+        }
         _ => AbilitySet::PRIMITIVES,
     };
     for field in lists.iter().flatten() {
@@ -272,7 +276,8 @@ fn some_datatype(world: &World, dice: &mut Dice, constraints: &[AbilitySet]) -> 
         .iter()
         .map(|_| if !constraints.is_empty() && dice.percent(50) { Ty::Param(0) } else { primitive(dice) })
         .collect();
-    let fits = types.iter().zip(&data.params).all(|(ty, param)| param.constraints.is_subset(world.abilities(ty, constraints)));
+    let fits =
+        types.iter().zip(&data.params).all(|(ty, param)| param.constraints.is_subset(world.abilities(ty, constraints)));
     (fits && world.weight(&Ty::Data(id, types.clone())) <= 60).then_some(Ty::Data(id, types))
 }
 
@@ -370,13 +375,19 @@ fn resources(world: &World, dice: &mut Dice) -> Vec<(StateKey, Vec<u8>)> {
     for (id, data) in world.datatypes.iter().enumerate() {
         let is_own = data.module.address == address(ADDRESS);
         for last in body::ADDRESSES {
-            if !is_own || !data.params.is_empty() || !data.abilities.has(Ability::Key) || dice.percent(50) {
+            if !is_own || !data.abilities.has(Ability::Key) {
                 continue;
             }
-            let ty = Ty::Data(id, vec![]);
-            let TypeTag::Struct(tag) = world.tag(&ty) else { continue };
-            let key = StateKey::Resource { address: address(u64::from(last)), tag: *tag };
-            state.push((key, arguments::random(world, &ty, dice)));
+            let choices = if data.params.is_empty() { vec![Ty::U8] } else { vec![Ty::U8, Ty::U64, Ty::Bool] };
+            for argument in choices {
+                let ty = Ty::Data(id, vec![argument; data.params.len()]);
+                if dice.percent(30) || !world.abilities(&ty, &[]).has(Ability::Key) {
+                    continue;
+                }
+                let TypeTag::Struct(tag) = world.tag(&ty) else { continue };
+                let key = StateKey::Resource { address: address(u64::from(last)), tag: *tag };
+                state.push((key, arguments::random(world, &ty, dice)));
+            }
         }
     }
     state
@@ -386,7 +397,7 @@ fn calls(world: &World, own: &[usize], dice: &mut Dice, features: Features) -> V
     let mut calls = Vec::new();
     // Later functions call earlier ones, so they come first.
     let mut order: Vec<usize> = own.iter().rev().copied().collect();
-    order.truncate(6);
+    order.truncate(10);
     for at in order {
         let function = &world.functions[at];
         if features.plain_calls && !is_plain(world, function) {

@@ -11,7 +11,7 @@ use noema_execution_api::{
     GasMeter, GasSchedule, InternalGas, MemoryState, NoAnswers, StateError, StateView, StatusCode, TransactionContext,
 };
 use noema_types::{Event, ModuleId, StateKey, WriteSet};
-use noema_vm::{ExecError, Vm, VmLimits};
+use noema_vm::{ExecError, Interpreter, Vm, VmLimits};
 
 use crate::generate::{Call, Program};
 use crate::world::World;
@@ -21,10 +21,12 @@ use crate::world::World;
 pub enum Which {
     /// The oracle.
     Reference,
+    /// Register code.
+    Fast,
 }
 
 /// Every way to run Move; the first is the oracle.
-pub const ALL: &[Which] = &[Which::Reference];
+pub const ALL: &[Which] = &[Which::Reference, Which::Fast];
 
 /// Gas of a call, at most: a few hundred thousand instructions.
 pub const GAS_MAX: u64 = 3_000_000;
@@ -116,7 +118,8 @@ const CALLED: [&str; 11] = [
 fn machine(which: Which) -> Vm {
     let vm = Vm::new(noema_framework::natives(), GasSchedule::default(), VmLimits::default());
     match which {
-        Which::Reference => vm,
+        Which::Reference => vm.with_interpreter(Interpreter::Reference),
+        Which::Fast => vm.with_interpreter(Interpreter::Fast),
     }
 }
 

@@ -146,7 +146,9 @@ impl World {
             Ty::Signer => AbilitySet::SIGNER,
             Ty::Ref(_) | Ty::MutRef(_) => AbilitySet::REFERENCES,
             Ty::Param(index) => constraints.get(usize::from(*index)).copied().unwrap_or_default(),
-            Ty::Vector(inner) => AbilitySet::of_instance(AbilitySet::VECTOR, [(self.abilities(inner, constraints), false)]),
+            Ty::Vector(inner) => {
+                AbilitySet::of_instance(AbilitySet::VECTOR, [(self.abilities(inner, constraints), false)])
+            }
             Ty::Data(id, types) => {
                 let data = &self.datatypes[*id];
                 let given = types.iter().zip(&data.params);
@@ -216,7 +218,8 @@ impl World {
             .map(|(position, data)| ((data.module.clone(), data.name.clone()), position))
             .collect();
         let own = |handle: noema_bytecode::DatatypeHandleIndex| module.datatype_handle_at(handle);
-        let handles = module.struct_defs.iter().map(|def| def.handle).chain(module.enum_defs.iter().map(|def| def.handle));
+        let handles =
+            module.struct_defs.iter().map(|def| def.handle).chain(module.enum_defs.iter().map(|def| def.handle));
         let first = self.datatypes.len();
         for handle in handles {
             let handle = own(handle);
@@ -232,7 +235,8 @@ impl World {
         }
         let ty = |token: &SignatureToken| import_type(module, &known, token);
         let fields = |fields: &[noema_bytecode::FieldDefinition]| fields.iter().map(|one| ty(&one.signature)).collect();
-        let structs = module.struct_defs.iter().map(|def| Shape::Struct(fields(def.declared_fields().unwrap_or_default())));
+        let structs =
+            module.struct_defs.iter().map(|def| Shape::Struct(fields(def.declared_fields().unwrap_or_default())));
         let enums = module.enum_defs.iter();
         let enums = enums.map(|def| Shape::Enum(def.variants.iter().map(|one| fields(&one.fields)).collect()));
         for (position, shape) in structs.chain(enums).enumerate() {

@@ -37,7 +37,8 @@ fn programs_reach_most_instructions_and_ends() {
     for seed in 0..400 {
         let (program, _) = generate::program(seed, &bench.world, campaign::own_features(seed));
         generate::verify(&program, &bench.library).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-        for unit in program.modules.iter().flat_map(|module| &module.function_defs).filter_map(|def| def.code.as_ref()) {
+        for unit in program.modules.iter().flat_map(|module| &module.function_defs).filter_map(|def| def.code.as_ref())
+        {
             instructions.extend(unit.code.iter().map(name));
         }
         let outcome = bench.run(ALL[0], &program, &[]);
@@ -68,7 +69,8 @@ fn a_difference_is_made_small() {
     let bench = Bench::new();
     let has_division = |program: &Program| {
         let ends = bench.run(ALL[0], program, &[]).calls;
-        let divides = |status: &End| matches!(status, End::Failure { status, .. } if status.name() == "ARITHMETIC_ERROR");
+        let divides =
+            |status: &End| matches!(status, End::Failure { status, .. } if status.name() == "ARITHMETIC_ERROR");
         generate::verify(program, &bench.library).is_ok() && ends.iter().any(|call| divides(&call.end))
     };
     let (program, _) = (0..)

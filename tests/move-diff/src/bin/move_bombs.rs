@@ -30,7 +30,13 @@ fn main() -> ExitCode {
             // A bomb that ends at once says nothing about rates.
             let is_short = *time < Duration::from_millis(2);
             let times = rate * 10 / median.max(1);
-            let mark = if is_short { "short" } else if times > 100 { "TOO SLOW" } else { "" };
+            let mark = if is_short {
+                "short"
+            } else if times > 100 {
+                "TOO SLOW"
+            } else {
+                ""
+            };
             is_bounded &= is_short || times <= 100;
             println!("  {rate:8} ps/gas  {}.{} x  {time:>12.3?}  gas {gas:>12}  {name} {mark}", times / 10, times % 10);
         }

@@ -131,11 +131,8 @@ impl Maker<'_> {
         for (position, ty) in self.function.params.iter().enumerate() {
             let is_mutable = matches!(ty, Ty::MutRef(_));
             let stamp = self.stamp();
-            let borrow = ty.is_ref().then(|| Borrow {
-                roots: BTreeSet::from([Root::Param(position as u8)]),
-                stamp,
-                is_mutable,
-            });
+            let borrow =
+                ty.is_ref().then(|| Borrow { roots: BTreeSet::from([Root::Param(position as u8)]), stamp, is_mutable });
             let is_reserved = self.function.is_recursive && position == 0;
             self.state.locals.push(Local { ty: ty.clone(), is_full: true, borrow, depth: 0, is_reserved });
         }

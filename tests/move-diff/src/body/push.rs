@@ -71,7 +71,7 @@ impl Maker<'_> {
 
     pub(super) fn push_literal(&mut self, ty: &Ty) -> Step {
         // Mostly small, or nothing would get past its first sum.
-        let bytes = if self.dice.percent(65) {
+        let bytes = if self.dice.percent(80) {
             let mut bytes = [0; 32];
             bytes[0] = self.dice.between(1, 20) as u8;
             bytes
@@ -131,7 +131,9 @@ impl Maker<'_> {
         let mut data = vec![count as u8];
         // Often text, so that functions on strings get past their checks.
         let is_text = self.dice.percent(70);
-        data.extend(self.dice.bytes(count as usize).into_iter().map(|byte| if is_text { b'a' + byte % 26 } else { byte }));
+        data.extend(
+            self.dice.bytes(count as usize).into_iter().map(|byte| if is_text { b'a' + byte % 26 } else { byte }),
+        );
         let ty = Ty::U8.vector();
         let constant = self.builder.constant(self.world, &ty, data);
         self.emit(B::LdConst(constant));
@@ -195,12 +197,32 @@ impl Maker<'_> {
             }
         } else {
             self.push(ty, fuel)?;
+            // A divisor that is zero, or a difference below zero, ends nearly every function.
+            if matches!(operation, 6 | 7) && self.dice.percent(70) {
+                self.push_one(ty);
+                self.pop_many(1)?;
+                self.emit(B::BitOr);
+            }
         }
-        let operations = [B::Add, B::Add, B::Mul, B::BitAnd, B::BitOr, B::Xor, B::Div, B::Mod, B::Sub, B::Shl, B::Shr];
+        let operations =
+            [B::Add, B::BitAnd, B::Mul, B::BitAnd, B::BitOr, B::Xor, B::Div, B::Mod, B::Sub, B::Shl, B::Shr];
         self.pop_many(2)?;
         self.emit(operations[operation as usize].clone());
         self.push_value_operand(ty.clone());
         Some(())
+    }
+
+    /// Pushes a 1 of an integer type.
+    fn push_one(&mut self, ty: &Ty) {
+        self.emit(match ty {
+            Ty::U8 => B::LdU8(1),
+            Ty::U16 => B::LdU16(1),
+            Ty::U32 => B::LdU32(1),
+            Ty::U64 => B::LdU64(1),
+            Ty::U128 => B::LdU128(Box::new(1)),
+            _ => B::LdU256(Box::new(U256::from(1))),
+        });
+        self.push_value_operand(ty.clone());
     }
 
     /// Stores a cheap value in a local that is there already.

@@ -176,7 +176,7 @@ impl Maker<'_> {
         let before = self.state.locals.clone();
         let (mut paths, mut ends) = (Vec::new(), Vec::new());
         // Targets in any order, sometimes one for several variants.
-        for variant in 0..variants.len() {
+        for (variant, fields) in variants.iter().enumerate() {
             if variant > 0 && self.dice.percent(15) {
                 let other = self.state.jump_tables[table].targets[variant - 1];
                 self.state.jump_tables[table].targets[variant] = other;
@@ -185,7 +185,7 @@ impl Maker<'_> {
             self.state.jump_tables[table].targets[variant] = self.here();
             self.enter_with(&before);
             self.state.depth += 1;
-            self.attempt(|maker| maker.take_variant(&value, types, def, variant as u16, &variants[variant]));
+            self.attempt(|maker| maker.take_variant(&value, types, def, variant as u16, fields));
             self.state.depth -= 1;
             self.block(2)?;
             paths.push(self.state.locals.clone());
@@ -241,12 +241,8 @@ impl Maker<'_> {
             let instruction = match (plain, is_mutable) {
                 (Some(at), true) => B::UnpackVariantMutRef(at),
                 (Some(at), false) => B::UnpackVariantImmRef(at),
-                (None, true) => {
-                    B::UnpackVariantGenericMutRef(self.builder.variant_of(world, def, variant, types))
-                }
-                (None, false) => {
-                    B::UnpackVariantGenericImmRef(self.builder.variant_of(world, def, variant, types))
-                }
+                (None, true) => B::UnpackVariantGenericMutRef(self.builder.variant_of(world, def, variant, types)),
+                (None, false) => B::UnpackVariantGenericImmRef(self.builder.variant_of(world, def, variant, types)),
             };
             self.emit(instruction);
             for field in fields {

@@ -52,7 +52,8 @@ impl Maker<'_> {
 
     /// A datatype of this module with drawn arguments.
     fn own_type(&mut self) -> Step<Ty> {
-        let own: Vec<usize> = (0..self.world.datatypes.len()).filter(|id| self.builder.defined(*id).is_some()).collect();
+        let own: Vec<usize> =
+            (0..self.world.datatypes.len()).filter(|id| self.builder.defined(*id).is_some()).collect();
         if own.is_empty() {
             return None;
         }
