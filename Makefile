@@ -109,6 +109,11 @@ kill-workers: deps ## Runs JOBS jobs through WORKERS workers that are killed at 
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO_TARGET_DIR)/debug/kill_workers --jobs $(JOBS) --workers $(WORKERS)
 
+EDITS ?= 3000
+.PHONY: lsp-edits
+lsp-edits: deps ## Makes EDITS random edits through the Move language server and compares it with fresh ones
+	NOEMA_LSP_EDITS=$(EDITS) $(CARGO) test --locked -p noema-lsp --test edits -- --nocapture
+
 SECONDS ?= 600
 .PHONY: soak
 soak: deps ## Floods validators with all that one of them may sign and more, and watches memory (SECONDS=600)

@@ -30,7 +30,7 @@ const LAYERS: &[(u8, &[&str])] = &[
     ),
     (3, &["noema-consensus", "noema-mempool", "noema-engine", "noema-move-tools", "noema-remote"]),
     (4, &["noema-node"]),
-    (5, &["noema", "noema-move-diff", "noema-sdk", "noema-sim", "noema-tests"]),
+    (5, &["noema", "noema-lsp", "noema-move-diff", "noema-sdk", "noema-sim", "noema-tests"]),
 ];
 
 /// Heavy dependencies and the only crates that may name them.
@@ -42,6 +42,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("cudarc", &["noema-cuda"]),
     ("fastcrypto", &["noema-crypto"]),
     ("jmt", &["noema-state"]),
+    ("lsp-server", &["noema-lsp"]),
+    ("lsp-types", &["noema-lsp"]),
     ("rocksdb", &["noema-store"]),
     ("rustls", &["noema-network"]),
     ("ratatui", &["noema"]),

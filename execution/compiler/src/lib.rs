@@ -3,8 +3,9 @@
 //! The passes, each a folder: `parse` builds the syntax tree, `expand` flattens files into modules, [`name`] numbers
 //! members and resolves signatures, [`typing`] checks bodies, `lower` makes stack code of them, `emit` fills the tables of
 //! a binary, [`metadata`] describes it; the driver runs them and passes every result to the verifier. [`package`] reads
-//! folders with `Move.toml`.
+//! folders with `Move.toml`, [`analysis`] answers an editor's questions about a package.
 
+pub mod analysis;
 pub mod diagnostics;
 mod driver;
 mod emit;
@@ -17,8 +18,9 @@ pub mod package;
 pub mod parse;
 pub mod typing;
 
+pub(crate) use driver::compile_units;
 pub use driver::{
-    CompileFailure, CompiledProgram, CompiledScriptUnit, CompiledUnit, Options, SourcePackage, compile_package,
-    compile_sources,
+    CompileFailure, CompiledProgram, CompiledScriptUnit, CompiledUnit, Options, STACK_BYTES, SourcePackage,
+    compile_package, compile_sources,
 };
 pub use emit::{FunctionMap, SourceMap};

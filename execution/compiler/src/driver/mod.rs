@@ -21,7 +21,7 @@ use crate::parse::parse;
 pub use units::{CompiledScriptUnit, CompiledUnit};
 
 /// Stack of the thread that compiles: every pass recurses over the tree, whose depth the parser bounds.
-const STACK_BYTES: usize = 256 * 1024 * 1024;
+pub const STACK_BYTES: usize = 256 * 1024 * 1024;
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub fn compile_package(loaded: &LoadedProgram, options: Options) -> Result<Compi
 }
 
 /// Runs everything behind the parser.
-fn compile_units(
+pub(crate) fn compile_units(
     packages: Vec<PackageUnits>,
     files: Files,
     mut diagnostics: Diagnostics,

@@ -72,6 +72,8 @@ pub(super) struct Checker<'a> {
     pub(super) needs: Vec<Need>,
     /// Whether a constant's value is checked, where there are no locals.
     pub(super) in_constant: bool,
+    /// Types by place, where an editor wants them.
+    pub(super) trace: Option<Vec<(Span, Ty)>>,
 }
 
 impl<'a> Checker<'a> {
@@ -103,6 +105,14 @@ impl<'a> Checker<'a> {
             result,
             needs: Vec::new(),
             in_constant: false,
+            trace: None,
+        }
+    }
+
+    /// Keeps the type of what stands at `span`, if types are kept.
+    pub(super) fn record(&mut self, span: Span, ty: &Ty) {
+        if let Some(trace) = &mut self.trace {
+            trace.push((span, ty.clone()));
         }
     }
 

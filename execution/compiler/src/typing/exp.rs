@@ -17,6 +17,12 @@ pub const CODELESS_ABORT: u64 = 0xCA26_CBD9_BE0B_0000;
 impl Checker<'_> {
     /// Checks an expression. `expected` only guides inference; the caller makes the result fit.
     pub(super) fn exp(&mut self, exp: &ast::Exp, expected: Option<&Ty>) -> Exp {
+        let checked = self.exp_untraced(exp, expected);
+        self.record(exp.span, &checked.ty);
+        checked
+    }
+
+    fn exp_untraced(&mut self, exp: &ast::Exp, expected: Option<&Ty>) -> Exp {
         let span = exp.span;
         match &exp.kind {
             ast::ExpKind::Literal(literal) => self.literal(literal, expected, span),

@@ -28,7 +28,7 @@ pub use hir::{
 };
 pub use ty::{ConstId, DataId, FunId, Int, ModId, Ty};
 
-use crate::diagnostics::{Diagnostic, Diagnostics, codes};
+use crate::diagnostics::{Diagnostic, Diagnostics, Span, codes};
 use crate::expand::ast::{Annotated, Program};
 use crate::name::{FunKind, Globals, Scope};
 use crate::parse::ast;
@@ -50,11 +50,43 @@ pub fn check(program: &Program, globals: &mut Globals, diagnostics: &mut Diagnos
             continue;
         }
         let function = &function_ast(program, globals, id).item;
-        if let Some(body) = check_function(program, globals, diagnostics, id, function) {
+        if let Some(body) = check_function(program, globals, diagnostics, id, function, None) {
             bodies.insert(id, body);
         }
     }
     bodies
+}
+
+/// The types of everything in one function's body, as far as they are known: also of a body with errors.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace {
+    /// Expressions, those inside macros with the spans of the macro's body.
+    pub(crate) types: Vec<(Span, Ty)>,
+    /// Locals.
+    pub(crate) locals: Vec<Local>,
+}
+
+/// Checks declarations, constants and the functions that `wanted` picks, and keeps what is known of their types.
+pub(crate) fn check_traced(
+    program: &Program,
+    globals: &mut Globals,
+    diagnostics: &mut Diagnostics,
+    wanted: &dyn Fn(&Globals, FunId) -> bool,
+) -> BTreeMap<FunId, Trace> {
+    declarations::check(globals, diagnostics);
+    constants::compute(program, globals, diagnostics);
+    let mut traces = BTreeMap::new();
+    for position in 0..globals.functions.len() {
+        let id = FunId(u32::try_from(position).expect("functions are fewer than 2^32"));
+        if matches!(globals.function(id).kind, FunKind::Native | FunKind::Macro) || !wanted(globals, id) {
+            continue;
+        }
+        let function = &function_ast(program, globals, id).item;
+        let mut trace = Trace::default();
+        check_function(program, globals, diagnostics, id, function, Some(&mut trace));
+        traces.insert(id, trace);
+    }
+    traces
 }
 
 /// The members of a module or script as parsed.
@@ -84,6 +116,7 @@ fn check_function(
     diagnostics: &mut Diagnostics,
     id: FunId,
     function: &ast::Function,
+    trace: Option<&mut Trace>,
 ) -> Option<Body> {
     let ast::FunctionBody::Block(block) = &function.body else { return None };
     let info = globals.function(id);
@@ -91,6 +124,7 @@ fn check_function(
     let errors_before = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut checker = Checker::new(program, globals, diagnostics, scope, info.result.clone());
     checker.param_abilities = info.constraints();
+    checker.trace = trace.is_some().then(Vec::new);
     for (param, (name, ty)) in function.params.iter().zip(&info.params) {
         let known = checker.lookup(&name.value).map(|id| checker.locals[id.0 as usize].span);
         if let (Some(first), false) = (known, name.value == "_") {
@@ -116,6 +150,10 @@ fn check_function(
     };
     checker.finish(&mut body);
     let locals = std::mem::take(&mut checker.locals);
+    if let (Some(out), Some(types)) = (trace, checker.trace.take()) {
+        out.types = types.into_iter().map(|(span, ty)| (span, checker.infer.deep(&ty))).collect();
+        out.locals.clone_from(&locals);
+    }
     let module = globals.module(info.module);
     if module.is_target {
         for (position, local) in locals.iter().enumerate() {

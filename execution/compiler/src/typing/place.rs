@@ -39,6 +39,12 @@ pub(super) enum PlaceKind {
 impl Checker<'_> {
     /// Checks an expression without deciding how it is used.
     pub(super) fn place(&mut self, exp: &ast::Exp) -> Place {
+        let place = self.place_untraced(exp);
+        self.record(exp.span, &place.ty);
+        place
+    }
+
+    fn place_untraced(&mut self, exp: &ast::Exp) -> Place {
         let span = exp.span;
         match &exp.kind {
             ast::ExpKind::Path(path) => {
