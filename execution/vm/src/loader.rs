@@ -81,6 +81,10 @@ impl<'a> Loader<'a> {
         self.vm.limits()
     }
 
+    pub(crate) fn is_paranoid(&self) -> bool {
+        self.vm.is_paranoid()
+    }
+
     pub(crate) fn view(&self) -> &'a dyn StateView {
         self.view
     }

@@ -34,8 +34,9 @@ impl Session<'_> {
     ) -> Result<T, ExecError> {
         let Some(mut twin) = self.twin.take() else { return run(self, gas) };
         let mut twin_gas = gas.clone();
-        let expected = run(&mut twin, &mut twin_gas);
+        // First the one that counts: if it panics, what it has used is known.
         let found = run(self, gas);
+        let expected = run(&mut twin, &mut twin_gas);
         let is_fault = matches!(&found, Err(ExecError::Fault(_))) || matches!(&expected, Err(ExecError::Fault(_)));
         if !is_fault {
             assert_eq!(essence(&found), essence(&expected), "outcomes of the fast and the reference interpreter");

@@ -101,3 +101,32 @@ fn times() {
         eprintln!("{name}({size}) {kind}: {best:?}");
     }
 }
+
+/// Runs one program for a profiler: `perf stat -e cycles:u,instructions:u BINARY profile_fib --ignored`.
+fn profile(name: &str) {
+    let (state, vm) = (compile(SOURCE), plain_vm().with_interpreter(Interpreter::Fast));
+    let module = "0x42::bench".parse().expect("a module's name");
+    let (name, size, _) = programs().into_iter().find(|program| program.0 == name).expect("a program");
+    for _ in 0..100 {
+        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+        session.execute_function(&module, name, vec![], vec![arg(&size)], &mut GasMeter::unlimited()).expect(name);
+    }
+}
+
+macro_rules! profiles {
+    ($($test:ident $name:literal)*) => {$(
+        #[test]
+        #[ignore = "for profilers"]
+        fn $test() {
+            profile($name);
+        }
+    )*};
+}
+
+profiles! {
+    profile_fib "fib"
+    profile_loop_sum "loop_sum"
+    profile_sort "sort"
+    profile_points "points"
+    profile_wide "wide"
+}

@@ -45,6 +45,7 @@ macro_rules! ops {
     ) => {
         /// An instruction.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[repr(u8)]
         pub(super) enum Op {
             $($(#[$doc])* $name($($pre,)? u16 $(, $type)*),)*
             $($(#[$other_doc])* $other$(($($other_type),*))?,)*
@@ -160,21 +161,22 @@ ops! {
         /// Counts against the memory limit.
         Allocate(u32);
         Release(u32);
-        Jump(u32);
-        JumpIf(u16, u32);
-        JumpUnless(u16, u32);
-        /// a, b, target.
-        JumpLt(u16, u16, u16);
-        JumpLe(u16, u16, u16);
-        JumpEq(u16, u16, u16);
-        JumpNe(u16, u16, u16);
-        /// a, k, target.
-        JumpLtC(u16, u16, u16);
-        JumpLeC(u16, u16, u16);
-        JumpGtC(u16, u16, u16);
-        JumpGeC(u16, u16, u16);
-        JumpEqC(u16, u16, u16);
-        JumpNeC(u16, u16, u16);
+        /// Jumps are relative to the next instruction.
+        Jump(i32);
+        JumpIf(u16, i32);
+        JumpUnless(u16, i32);
+        /// a, b, distance.
+        JumpLt(u16, u16, i16);
+        JumpLe(u16, u16, i16);
+        JumpEq(u16, u16, i16);
+        JumpNe(u16, u16, i16);
+        /// a, k, distance.
+        JumpLtC(u16, u16, i16);
+        JumpLeC(u16, u16, i16);
+        JumpGtC(u16, u16, i16);
+        JumpGeC(u16, u16, i16);
+        JumpEqC(u16, u16, i16);
+        JumpNeC(u16, u16, i16);
         /// p, table, layout.
         Switch(u16, u16, u16);
         /// First slot of the arguments, site, operands below the arguments.
@@ -268,28 +270,28 @@ impl Op {
         })
     }
 
-    /// Target of a jump.
-    pub(super) fn target(&self) -> Option<usize> {
+    /// Distance of a jump.
+    pub(super) fn distance(&self) -> Option<i64> {
         Some(match *self {
-            Self::Jump(target) | Self::JumpIf(_, target) | Self::JumpUnless(_, target) => target as usize,
-            Self::JumpLt(_, _, target)
-            | Self::JumpLe(_, _, target)
-            | Self::JumpEq(_, _, target)
-            | Self::JumpNe(_, _, target)
-            | Self::JumpLtC(_, _, target)
-            | Self::JumpLeC(_, _, target)
-            | Self::JumpGtC(_, _, target)
-            | Self::JumpGeC(_, _, target)
-            | Self::JumpEqC(_, _, target)
-            | Self::JumpNeC(_, _, target) => usize::from(target),
+            Self::Jump(by) | Self::JumpIf(_, by) | Self::JumpUnless(_, by) => i64::from(by),
+            Self::JumpLt(_, _, by)
+            | Self::JumpLe(_, _, by)
+            | Self::JumpEq(_, _, by)
+            | Self::JumpNe(_, _, by)
+            | Self::JumpLtC(_, _, by)
+            | Self::JumpLeC(_, _, by)
+            | Self::JumpGtC(_, _, by)
+            | Self::JumpGeC(_, _, by)
+            | Self::JumpEqC(_, _, by)
+            | Self::JumpNeC(_, _, by) => i64::from(by),
             _ => return None,
         })
     }
 
     /// The same jump to elsewhere; `None` if the place is too far.
-    pub(super) fn with_target(self, to: usize) -> Option<Self> {
-        let near = u16::try_from(to).ok();
-        let far = u32::try_from(to).ok()?;
+    pub(super) fn with_distance(self, by: i64) -> Option<Self> {
+        let near = i16::try_from(by).ok();
+        let far = i32::try_from(by).ok()?;
         Some(match self {
             Self::Jump(_) => Self::Jump(far),
             Self::JumpIf(s, _) => Self::JumpIf(s, far),
@@ -339,6 +341,8 @@ impl Ty {
 pub(super) struct Site {
     pub(super) handle: FunctionHandleIndex,
     pub(super) type_args: Arc<TypeArgs>,
+    pub(super) argument_words: u16,
+    pub(super) result_words: u16,
     pub(super) link: Link<Function>,
 }
 

@@ -118,9 +118,6 @@ struct Lowering<'l, 'a> {
     is_long: bool,
 }
 
-/// Bytecode from which on jumps with two operands are not used: their targets have 16 bits.
-const LONG_CODE: usize = 8_000;
-
 /// Lowers a function for its type arguments.
 pub(super) fn lower(
     loader: &mut Loader<'_>,
@@ -128,9 +125,26 @@ pub(super) fn lower(
     callee: Callee,
     type_args: &Arc<TypeArgs>,
 ) -> Result<Function> {
+    let is_too_large =
+        |failure: &Failure| matches!(failure, Failure::Status { status: StatusCode::PROGRAM_TOO_COMPLEX, .. });
+    match lower_with(loader, world, callee, type_args, false) {
+        // Jumps may have been too short.
+        Err(failure) if is_too_large(&failure) => lower_with(loader, world, callee, type_args, true),
+        other => other,
+    }
+}
+
+fn lower_with(
+    loader: &mut Loader<'_>,
+    world: &World,
+    callee: Callee,
+    type_args: &Arc<TypeArgs>,
+    is_long: bool,
+) -> Result<Function> {
     let loaded = Arc::clone(loader.module(callee.module));
     let function = &loaded.functions[usize::from(callee.function)];
     let mut lowering = Lowering::new(loader, world, callee.module, &loaded, type_args);
+    lowering.is_long = is_long;
     let parameters = lowering.types(&function.parameters)?;
     lowering.results = lowering.types(&function.results)?;
     let (native, operands) = match &function.body {
@@ -181,6 +195,9 @@ pub(super) fn lower(
         loaded,
     };
     super::check::check(&function);
+    if loader.is_paranoid() {
+        super::check::check_slots(&function);
+    }
     Ok(function)
 }
 
@@ -283,7 +300,6 @@ impl<'l, 'a> Lowering<'l, 'a> {
     }
 
     fn body(&mut self, code: &[Bytecode], blocks: &[Block], jump_tables: &[Vec<u16>]) -> Result<()> {
-        self.is_long = code.len() > LONG_CODE;
         self.labels = vec![None; code.len() + 1];
         for (at, instruction) in code.iter().enumerate() {
             self.at = u16::try_from(at).map_err(|_| too_large())?;
@@ -297,7 +313,8 @@ impl<'l, 'a> Lowering<'l, 'a> {
         for (position, target) in std::mem::take(&mut self.jumps) {
             let label = self.labels.get(usize::from(target)).copied().flatten();
             let label = label.ok_or_else(|| invariant("a jump to no block"))?;
-            self.code[position] = self.code[position].with_target(label as usize).ok_or_else(too_large)?;
+            let distance = i64::from(label) - (position as i64 + 1);
+            self.code[position] = self.code[position].with_distance(distance).ok_or_else(too_large)?;
         }
         for target in self.tables.iter_mut().flatten() {
             let label = self.labels.get(*target as usize).copied().flatten();

@@ -14,7 +14,7 @@ use noema_execution_api::{
 use super::code::{Function, Op};
 use super::globals::Globals;
 use super::layout::stride_of;
-use super::mem::{Arena, Memory, Ptr, fetch};
+use super::mem::{Arena, Constants, Ip, Memory, Ptr, never};
 use super::values::{elements, grow_by_one, slot_block, vector_len};
 use super::wide::{cast, wide2, wide4};
 use super::world::World;
@@ -57,11 +57,18 @@ pub(super) struct Machine<'w, 's, 'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'w> {
     pub(super) function: &'w Function,
-    /// The instruction after the call.
-    pub(super) pc: usize,
+    /// After the call.
+    ip: Ip<Op>,
     fp: Ptr,
     /// Operands of bytecode below its own.
     floor: usize,
+}
+
+impl Frame<'_> {
+    /// Position of the call.
+    pub(super) fn call(&self) -> usize {
+        self.ip.position(&self.function.code).wrapping_sub(1)
+    }
 }
 
 /// The element at an index of the vector whose word is given, if there is one.
@@ -82,10 +89,10 @@ impl<'w> Machine<'w, '_, '_> {
     #[allow(clippy::cognitive_complexity, reason = "as above")]
     pub(super) fn run<const METERED: bool>(&mut self, entry: &'w Function) -> Result<()> {
         let mut function = entry;
-        let mut code: &'w [Op] = &function.code;
+        let mut ip = Ip::start(&function.code);
+        let mut pool = Constants::of(&function.pool);
         let mut fp = self.stack.0;
         let mut floor = 0usize;
-        let mut pc = 0usize;
         let mut left = self.gas.remaining().0;
         let mut count = 0u64;
 
@@ -94,7 +101,7 @@ impl<'w> Machine<'w, '_, '_> {
                 let used = self.gas.remaining().0.wrapping_sub(left);
                 // The balance only fell, so that this cannot fail.
                 let _ = self.gas.charge(InternalGas(used));
-                self.here = Some((function, pc.wrapping_sub(1)));
+                self.here = Some((function, ip.position(&function.code).wrapping_sub(1)));
             }};
         }
         macro_rules! stop {
@@ -117,21 +124,18 @@ impl<'w> Machine<'w, '_, '_> {
                 }
             }};
         }
-        // Enters the block that starts at `pc`.
+        // Enters the block that starts here.
         macro_rules! enter {
             () => {{
-                let Op::Charge(instructions, gas) = fetch(code, pc) else {
-                    stop!(invariant("a jump to no block"));
-                };
-                pc = pc.wrapping_add(1);
+                let Op::Charge(instructions, gas) = ip.next() else { never() };
                 count = count.wrapping_add(u64::from(instructions));
                 charge!(u64::from(gas));
             }};
         }
         macro_rules! jump_if {
-            ($condition:expr, $target:expr) => {{
+            ($condition:expr, $by:expr) => {{
                 if $condition {
-                    pc = $target as usize;
+                    ip.skip($by as isize);
                 }
                 enter!();
             }};
@@ -194,7 +198,7 @@ impl<'w> Machine<'w, '_, '_> {
         }
         macro_rules! pool {
             ($at:expr) => {
-                fetch(&function.pool, usize::from($at))
+                pool.get($at)
             };
         }
         macro_rules! give_back {
@@ -202,8 +206,8 @@ impl<'w> Machine<'w, '_, '_> {
                 match self.frames.pop() {
                     Some(frame) => {
                         function = frame.function;
-                        code = &function.code;
-                        pc = frame.pc;
+                        pool = Constants::of(&function.pool);
+                        ip = frame.ip;
                         fp = frame.fp;
                         floor = frame.floor;
                     }
@@ -260,9 +264,7 @@ impl<'w> Machine<'w, '_, '_> {
         }
 
         loop {
-            let op = fetch(code, pc);
-            pc = pc.wrapping_add(1);
-            match op {
+            match ip.next() {
                 Op::Charge(instructions, gas) => {
                     count = count.wrapping_add(u64::from(instructions));
                     charge!(u64::from(gas));
@@ -270,27 +272,30 @@ impl<'w> Machine<'w, '_, '_> {
                 Op::Gas(gas) => charge!(u64::from(gas)),
                 Op::Allocate(size) => allocate!(u64::from(size)),
                 Op::Release(size) => release!(u64::from(size)),
-                Op::Jump(target) => {
-                    pc = target as usize;
+                Op::Jump(by) => {
+                    ip.skip(by as isize);
                     enter!();
                 }
-                Op::JumpIf(s, target) => jump_if!(get!(s) != 0, target),
-                Op::JumpUnless(s, target) => jump_if!(get!(s) == 0, target),
-                Op::JumpLt(a, b, target) => jump_if!(get!(a) < get!(b), target),
-                Op::JumpLe(a, b, target) => jump_if!(get!(a) <= get!(b), target),
-                Op::JumpEq(a, b, target) => jump_if!(get!(a) == get!(b), target),
-                Op::JumpNe(a, b, target) => jump_if!(get!(a) != get!(b), target),
-                Op::JumpLtC(a, k, target) => jump_if!(get!(a) < pool!(k), target),
-                Op::JumpLeC(a, k, target) => jump_if!(get!(a) <= pool!(k), target),
-                Op::JumpGtC(a, k, target) => jump_if!(get!(a) > pool!(k), target),
-                Op::JumpGeC(a, k, target) => jump_if!(get!(a) >= pool!(k), target),
-                Op::JumpEqC(a, k, target) => jump_if!(get!(a) == pool!(k), target),
-                Op::JumpNeC(a, k, target) => jump_if!(get!(a) != pool!(k), target),
+                Op::JumpIf(s, by) => jump_if!(get!(s) != 0, by),
+                Op::JumpUnless(s, by) => jump_if!(get!(s) == 0, by),
+                Op::JumpLt(a, b, by) => jump_if!(get!(a) < get!(b), by),
+                Op::JumpLe(a, b, by) => jump_if!(get!(a) <= get!(b), by),
+                Op::JumpEq(a, b, by) => jump_if!(get!(a) == get!(b), by),
+                Op::JumpNe(a, b, by) => jump_if!(get!(a) != get!(b), by),
+                Op::JumpLtC(a, k, by) => jump_if!(get!(a) < pool!(k), by),
+                Op::JumpLeC(a, k, by) => jump_if!(get!(a) <= pool!(k), by),
+                Op::JumpGtC(a, k, by) => jump_if!(get!(a) > pool!(k), by),
+                Op::JumpGeC(a, k, by) => jump_if!(get!(a) >= pool!(k), by),
+                Op::JumpEqC(a, k, by) => jump_if!(get!(a) == pool!(k), by),
+                Op::JumpNeC(a, k, by) => jump_if!(get!(a) != pool!(k), by),
                 Op::Switch(p, table, layout) => {
                     let boxed = function.layouts[usize::from(layout)].is_boxed();
                     let tag = if boxed { slot_block(fp.at(p)).u64() } else { fp.at(p).u64() };
                     match function.tables[usize::from(table)].get(tag as usize) {
-                        Some(target) => pc = *target as usize,
+                        Some(target) => {
+                            ip = Ip::start(&function.code);
+                            ip.skip(*target as isize);
+                        }
                         None => stop!(invariant("a switch without the variant")),
                     }
                     enter!();
@@ -315,14 +320,15 @@ impl<'w> Machine<'w, '_, '_> {
                     {
                         stop!(fail(StatusCode::EXECUTION_STACK_OVERFLOW));
                     }
-                    self.frames.push(Frame { function, pc, fp, floor });
+                    self.frames.push(Frame { function, ip, fp, floor });
                     function = callee;
-                    code = &function.code;
+                    ip = Ip::start(&function.code);
+                    pool = Constants::of(&function.pool);
                     fp = new_fp;
                     floor = new_floor;
-                    pc = 0;
-                    if let Op::Charge(instructions, gas) = fetch(code, 0) {
-                        pc = 1;
+                    let mut second = ip;
+                    if let Op::Charge(instructions, gas) = second.next() {
+                        ip = second;
                         count = count.wrapping_add(u64::from(instructions));
                         charge!(u64::from(gas));
                     }

@@ -361,13 +361,58 @@ impl Drop for Lease {
     }
 }
 
-/// The instruction at `pc`.
+/// A position in code.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ip<T>(*const T);
+
+impl<T: Copy> Ip<T> {
+    /// The start of code.
+    pub(super) fn start(code: &[T]) -> Self {
+        Self(code.as_ptr())
+    }
+
+    /// The instruction here; moves on to the next.
+    #[inline(always)]
+    pub(super) fn next(&mut self) -> T {
+        // SAFETY: the lowering ends every function with an instruction that leaves it, and resolves every jump to a
+        // position in the code (`check` asserts both); functions live as long as their pool, which the machine borrows.
+        let instruction = unsafe { *self.0 };
+        self.0 = self.0.wrapping_add(1);
+        instruction
+    }
+
+    #[inline(always)]
+    pub(super) fn skip(&mut self, by: isize) {
+        self.0 = self.0.wrapping_offset(by);
+    }
+
+    /// The position in `code`, which it is a position of.
+    pub(super) fn position(self, code: &[T]) -> usize {
+        (self.0.addr() - code.as_ptr().addr()) / size_of::<T>()
+    }
+}
+
+/// Constants of a function.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Constants(*const u64);
+
+impl Constants {
+    pub(super) fn of(pool: &[u64]) -> Self {
+        Self(pool.as_ptr())
+    }
+
+    #[inline(always)]
+    pub(super) fn get(self, at: u16) -> u64 {
+        // SAFETY: `check` asserts of every instruction that its constants are in the pool of its function.
+        unsafe { *self.0.add(usize::from(at)) }
+    }
+}
+
+/// What cannot happen in checked code.
 #[inline(always)]
-pub(super) fn fetch<T: Copy>(code: &[T], pc: usize) -> T {
-    debug_assert!(pc < code.len(), "code ends with an instruction that does not fall through");
-    // SAFETY: the lowering ends every function with an instruction that leaves it, and resolves every jump to a position
-    // in the code; `Function::check` asserts both when the function is made.
-    unsafe { *code.get_unchecked(pc) }
+pub(super) fn never() -> ! {
+    // SAFETY: `check` asserts that every jump leads to a block's charge.
+    unsafe { std::hint::unreachable_unchecked() }
 }
 
 /// Values that stay where they are until the pool goes.

@@ -30,6 +30,9 @@ mod values;
 mod wide;
 mod world;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use noema_execution_api::{GasMeter, NativeEnvironment, NativeState, Root, Value};

@@ -313,7 +313,7 @@ impl<'w> Machine<'w, '_, '_> {
             let later = blocks.iter().skip(usize::from(*at) + 1).take_while(|block| !block.is_start).count();
             later as u64 + u64::from(is_charge)
         };
-        let callers = self.frames.iter().map(|frame| rest(frame.function, frame.pc.wrapping_sub(1)));
+        let callers = self.frames.iter().map(|frame| rest(frame.function, frame.call()));
         callers.sum::<u64>() + self.here.map_or(0, |(function, pc)| rest(function, pc))
     }
 
@@ -333,7 +333,7 @@ impl<'w> Machine<'w, '_, '_> {
         let here = self.here.map(|(function, pc)| place(function, offset(function, pc)));
         let callers = self.frames.iter().rev();
         // A caller stands after its call.
-        let callers = callers.map(|frame| place(frame.function, offset(frame.function, frame.pc.wrapping_sub(1))));
+        let callers = callers.map(|frame| place(frame.function, offset(frame.function, frame.call())));
         let mut places = native.into_iter().chain(here).chain(callers).take(TRACE_FRAMES_MAX + 1);
         let at = places.next();
         failure.at(at, places.collect())

@@ -165,77 +165,73 @@ fn divide(x: Limbs, y: Limbs) -> Option<(Limbs, Limbs)> {
     }
 }
 
-/// Knuth's algorithm D for a divisor of two limbs (The Art of Computer Programming, 4.3.1), with the quotient's limbs
-/// from divisions of 128 by 64 bits.
+/// Division by two limbs, by a reciprocal of the divisor: Möller and Granlund, Improved division by invariant integers
+/// (2011).
 fn divide_by_two_limbs(x: Limbs, y: [u64; 2]) -> (Limbs, Limbs) {
     let shift = y[1].leading_zeros();
     let divisor = (u128::from(y[1]) << 64 | u128::from(y[0])) << shift;
-    let (d1, d0) = ((divisor >> 64) as u64, divisor as u64);
+    let reciprocal = reciprocal_of_two(divisor);
     // The dividend, shifted, in five limbs.
-    let shifted = |at: usize| {
-        let low = if at < 4 { x[at] << shift } else { 0 };
-        let high = if at > 0 && shift > 0 { x[at - 1] >> (64 - shift) } else { 0 };
-        low | high
-    };
-    let mut rest = u128::from(shifted(4)) << 64 | u128::from(shifted(3));
-    let mut quotient = [0u64; 4];
-    for at in (0..3).rev() {
-        // rest < divisor, so the digit fits a limb.
-        let next = shifted(at);
-        let (digit, left) = divide_three_by_two(rest, next, d1, d0, divisor);
-        quotient[at] = digit;
-        rest = left;
-    }
+    let above = |low: u64| if shift == 0 { 0 } else { low >> (64 - shift) };
+    let x0 = x[0] << shift;
+    let x1 = x[1] << shift | above(x[0]);
+    let x2 = x[2] << shift | above(x[1]);
+    let x3 = x[3] << shift | above(x[2]);
+    // Below the divisor: its highest limb is below 2^shift.
+    let rest = u128::from(above(x[3])) << 64 | u128::from(x3);
+    let (q2, rest) = divide_three_by_two(rest, x2, divisor, reciprocal);
+    let (q1, rest) = divide_three_by_two(rest, x1, divisor, reciprocal);
+    let (q0, rest) = divide_three_by_two(rest, x0, divisor, reciprocal);
     let rest = rest >> shift;
-    (quotient, [rest as u64, (rest >> 64) as u64, 0, 0])
+    ([q0, q1, q2, 0], [rest as u64, (rest >> 64) as u64, 0, 0])
 }
 
-/// `(high * 2^64 + low) / divisor`, where `high < divisor` and the divisor's highest bit is set.
+/// `(2^192 - 1) / divisor - 2^64` of a divisor whose highest bit is set (algorithm 6 of the paper).
 #[inline]
-fn divide_three_by_two(high: u128, low: u64, d1: u64, d0: u64, divisor: u128) -> (u64, u128) {
-    let (n2, n1) = ((high >> 64) as u64, high as u64);
-    let (mut digit, mut rest) = if n2 >= d1 {
-        // The estimate would take more than a limb: the largest one, and what it leaves.
-        let digit = u64::MAX;
-        (digit, (u128::from(n2) << 64 | u128::from(n1)).wrapping_sub(u128::from(digit) * u128::from(d1)))
-    } else {
-        let (digit, rest) = divide_two_by_one(n2, n1, d1);
-        (digit, u128::from(rest))
-    };
-    // At most two corrections.
-    while rest <= u128::from(u64::MAX) && u128::from(digit) * u128::from(d0) > (rest << 64 | u128::from(low)) {
-        digit -= 1;
-        rest += u128::from(d1);
-    }
-    let product_low = u128::from(digit) * u128::from(d0);
-    let left = ((rest << 64) | u128::from(low)).wrapping_sub(product_low);
-    debug_assert!(left < divisor);
-    (digit, left)
-}
-
-/// `(high * 2^64 + low) / divisor` where `high < divisor`: quotient and rest in one limb each.
-#[inline]
-fn divide_two_by_one(high: u64, low: u64, divisor: u64) -> (u64, u64) {
-    // Half limbs, so that no division is wider than the machine's (Hacker's Delight, 9-4).
-    let shift = divisor.leading_zeros();
-    debug_assert!(shift == 0, "the divisor's highest bit is set");
-    let (d1, d0) = (divisor >> 32, divisor & 0xffff_ffff);
-    let step = |rest: u64, next: u64| {
-        let mut digit = rest / d1;
-        let mut left = rest % d1;
-        while digit >> 32 != 0 || digit * d0 > (left << 32 | next) {
-            digit -= 1;
-            left += d1;
-            if left >> 32 != 0 {
-                break;
-            }
+fn reciprocal_of_two(divisor: u128) -> u64 {
+    let (d1, d0) = ((divisor >> 64) as u64, divisor as u64);
+    let mut reciprocal = ((u128::from(!d1) << 64 | u128::from(u64::MAX)) / u128::from(d1)) as u64;
+    let mut p = d1.wrapping_mul(reciprocal).wrapping_add(d0);
+    if p < d0 {
+        reciprocal = reciprocal.wrapping_sub(1);
+        if p >= d1 {
+            reciprocal = reciprocal.wrapping_sub(1);
+            p = p.wrapping_sub(d1);
         }
-        let rest = (rest << 32 | next).wrapping_sub(digit.wrapping_mul(divisor));
-        (digit, rest)
-    };
-    let (q1, rest) = step(high, low >> 32);
-    let (q0, rest) = step(rest, low & 0xffff_ffff);
-    (q1 << 32 | q0, rest)
+        p = p.wrapping_sub(d1);
+    }
+    let t = u128::from(reciprocal) * u128::from(d0);
+    let (t1, t0) = ((t >> 64) as u64, t as u64);
+    p = p.wrapping_add(t1);
+    if p < t1 {
+        reciprocal = reciprocal.wrapping_sub(1);
+        if (u128::from(p) << 64 | u128::from(t0)) >= divisor {
+            reciprocal = reciprocal.wrapping_sub(1);
+        }
+    }
+    reciprocal
+}
+
+/// `(high * 2^64 + low) / divisor`, where `high < divisor` (algorithm 5).
+#[inline]
+fn divide_three_by_two(high: u128, low: u64, divisor: u128, reciprocal: u64) -> (u64, u128) {
+    let (u2, u1) = ((high >> 64) as u64, high as u64);
+    let (d1, d0) = ((divisor >> 64) as u64, divisor as u64);
+    let q = (u128::from(reciprocal) * u128::from(u2)).wrapping_add(high);
+    let (q1, q0) = ((q >> 64) as u64, q as u64);
+    let r1 = u1.wrapping_sub(q1.wrapping_mul(d1));
+    let t = u128::from(d0) * u128::from(q1);
+    let mut rest = (u128::from(r1) << 64 | u128::from(low)).wrapping_sub(t).wrapping_sub(divisor);
+    let mut digit = q1.wrapping_add(1);
+    if (rest >> 64) as u64 >= q0 {
+        digit = digit.wrapping_sub(1);
+        rest = rest.wrapping_add(divisor);
+    }
+    if rest >= divisor {
+        digit = digit.wrapping_add(1);
+        rest = rest.wrapping_sub(divisor);
+    }
+    (digit, rest)
 }
 
 /// An integer of `from` bytes as one of `to` bytes. False: it does not fit.

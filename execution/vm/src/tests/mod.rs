@@ -7,6 +7,7 @@ mod gas;
 mod natives;
 mod storage;
 mod tracing;
+mod twins;
 
 use noema_bytecode::{AbilitySet, Bytecode as B, VariantJumpTable, Visibility};
 use noema_execution_api::{GasMeter, GasSchedule, MemoryState, NativeTable, NoAnswers, StatusCode, TransactionContext};

@@ -399,9 +399,12 @@ impl Lowering<'_, '_> {
         }
         let base = self.bring_home_top(count)?;
         let below = self.stack.len() - count;
+        let argument_words = self.next_home()? - base;
+        let result_words = results.iter().map(Ty::words).sum();
         self.stack.truncate(below);
         let site = u16::try_from(self.sites.len()).map_err(|_| too_large())?;
-        self.sites.push(Site { handle, type_args: Arc::clone(type_args), link: Link::new() });
+        let type_args = Arc::clone(type_args);
+        self.sites.push(Site { handle, type_args, argument_words, result_words, link: Link::new() });
         self.emit(Op::Call(base, site, u16::try_from(below).map_err(|_| too_large())?));
         results.into_iter().try_for_each(|ty| self.push(ty, Loc::Home).map(drop))
     }
