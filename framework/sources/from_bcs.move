@@ -3,6 +3,7 @@ module aptos_std::from_bcs {
     use std::string::{Self, String};
 
     friend aptos_framework::code;
+    friend aptos_std::any;
     friend aptos_std::copyable_any;
     friend noema::model;
 

@@ -1,6 +1,9 @@
 /// Arithmetic on u64 that the language lacks.
 module aptos_std::math64 {
     use std::error;
+    use std::fixed_point32::FixedPoint32;
+    use aptos_std::fixed_point64::FixedPoint64;
+    use aptos_std::math128;
 
     /// The logarithm of zero is not defined.
     const EINVALID_ARG_FLOOR_LOG2: u64 = 1;
@@ -59,6 +62,16 @@ module aptos_std::math64 {
             step = step >> 1;
         };
         log
+    }
+
+    /// The binary logarithm, at most 2^-31 below the exact one.
+    public fun log2(x: u64): FixedPoint32 {
+        math128::log2(x as u128)
+    }
+
+    /// The binary logarithm, at most 2^-62 below the exact one.
+    public fun log2_64(x: u64): FixedPoint64 {
+        math128::log2_64(x as u128)
     }
 
     /// The largest `r` with `r * r <= x`.

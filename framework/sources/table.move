@@ -3,6 +3,8 @@
 /// A table without `drop` never disappears by accident; a table handed out by a function can be emptied, not ended:
 /// its items would stay in state without an owner.
 module aptos_std::table {
+    friend aptos_std::table_with_length;
+
     // The natives abort with these codes.
 
     /// The key has a value already.
@@ -78,6 +80,11 @@ module aptos_std::table {
     /// The address under which the items are kept.
     public fun handle<K: copy + drop, V>(self: &Table<K, V>): address {
         self.handle
+    }
+
+    /// Ends a table that the caller knows to be empty.
+    public(friend) fun destroy_known_empty_unsafe<K: copy + drop, V>(self: Table<K, V>) {
+        let Table { handle: _ } = self;
     }
 
     native fun new_table_handle<K, V>(): address;

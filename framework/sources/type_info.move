@@ -1,5 +1,6 @@
 /// Names types at run time.
 module aptos_std::type_info {
+    use std::bcs;
     use std::string::{Self, String};
 
     /// A struct type without its type arguments' structure: `struct_name` carries them as text.
@@ -34,6 +35,11 @@ module aptos_std::type_info {
     /// The canonical text of `T`.
     public fun type_name<T>(): String {
         string::utf8(type_name_internal<T>())
+    }
+
+    /// How many bytes the value's BCS has.
+    public fun size_of_val<T>(val: &T): u64 {
+        bcs::serialized_size(val)
     }
 
     native fun type_of_internal<T>(): (bool, address, vector<u8>, vector<u8>);

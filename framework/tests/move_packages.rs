@@ -81,6 +81,7 @@ fn judge(outcome: &Outcome, result: &Result<(), ExecError>) -> Option<String> {
 fn matches(pattern: &FailurePattern, error: &VmError) -> bool {
     let is_kind = match &pattern.kind {
         FailureKind::Abort(code) => error.abort_code() == Some(*code),
+        FailureKind::Arithmetic => error.status == StatusCode::ARITHMETIC_ERROR,
         FailureKind::Vector(minor) => {
             error.status == StatusCode::VECTOR_OPERATION_ERROR
                 && minor.is_none_or(|minor| error.sub_status == Some(minor))
@@ -97,7 +98,7 @@ fn matches(pattern: &FailurePattern, error: &VmError) -> bool {
 
 #[test]
 fn standard_library() {
-    run("move-stdlib", &[], 50);
+    run("move-stdlib", &[], 150);
 }
 
 #[test]

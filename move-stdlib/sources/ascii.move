@@ -5,6 +5,8 @@ module std::ascii {
 
     /// A byte is above 0x7F.
     const EINVALID_ASCII_CHARACTER: u64 = 0x10000;
+    /// The index is above the length, or the range's start exceeds its end.
+    const EINVALID_INDEX: u64 = 0x10001;
 
     /// Always holds bytes up to 0x7F.
     struct String has copy, drop, store {
@@ -61,6 +63,59 @@ module std::ascii {
 
     public fun length(self: &String): u64 {
         vector::length(&self.bytes)
+    }
+
+    public fun is_empty(self: &String): bool {
+        vector::is_empty(&self.bytes)
+    }
+
+    /// Adds `other` at the end.
+    public fun append(self: &mut String, other: String) {
+        vector::append(&mut self.bytes, into_bytes(other))
+    }
+
+    /// Puts `other` at index `at`.
+    public fun insert(self: &mut String, at: u64, other: String) {
+        assert!(at <= length(self), EINVALID_INDEX);
+        let tail = vector::trim(&mut self.bytes, at);
+        append(self, other);
+        vector::append(&mut self.bytes, tail);
+    }
+
+    /// The characters from `i` up to, not including, `j`.
+    public fun substring(self: &String, i: u64, j: u64): String {
+        assert!(i <= j && j <= length(self), EINVALID_INDEX);
+        String { bytes: vector::slice(&self.bytes, i, j) }
+    }
+
+    /// The index of the first occurrence of `other`, or the length when there is none.
+    public fun index_of(self: &String, other: &String): u64 {
+        let len = length(self);
+        let wanted = length(other);
+        let i = 0;
+        while (i + wanted <= len) {
+            let matched = 0;
+            while (matched < wanted && self.bytes[i + matched] == other.bytes[matched]) {
+                matched = matched + 1;
+            };
+            if (matched == wanted) return i;
+            i = i + 1;
+        };
+        len
+    }
+
+    /// The letters a to z become A to Z.
+    public fun to_uppercase(self: &String): String {
+        String { bytes: vector::map_ref(&self.bytes, |byte| if (is_between(*byte, 97, 122)) *byte - 32 else *byte) }
+    }
+
+    /// The letters A to Z become a to z.
+    public fun to_lowercase(self: &String): String {
+        String { bytes: vector::map_ref(&self.bytes, |byte| if (is_between(*byte, 65, 90)) *byte + 32 else *byte) }
+    }
+
+    fun is_between(byte: u8, low: u8, high: u8): bool {
+        low <= byte && byte <= high
     }
 
     public fun as_bytes(self: &String): &vector<u8> {

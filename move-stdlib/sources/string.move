@@ -1,5 +1,6 @@
 /// UTF-8 strings. Indices are in bytes and must fall on character boundaries.
 module std::string {
+    use std::ascii;
     use std::option::{Self, Option};
     use std::vector;
 
@@ -27,6 +28,21 @@ module std::string {
     /// The bytes.
     public fun bytes(self: &String): &vector<u8> {
         &self.bytes
+    }
+
+    /// The bytes.
+    public fun as_bytes(self: &String): &vector<u8> {
+        &self.bytes
+    }
+
+    /// An ASCII string is UTF-8.
+    public fun from_ascii(text: ascii::String): String {
+        String { bytes: ascii::into_bytes(text) }
+    }
+
+    /// The string as an ASCII string; every character must be one.
+    public fun to_ascii(self: String): ascii::String {
+        ascii::string(into_bytes(self))
     }
 
     /// The bytes, taken out.
@@ -77,6 +93,11 @@ module std::string {
             EINVALID_INDEX
         );
         String { bytes: internal_sub_string(bytes, i, j) }
+    }
+
+    /// As `sub_string`.
+    public fun substring(self: &String, i: u64, j: u64): String {
+        sub_string(self, i, j)
     }
 
     /// The byte index of the first occurrence of `other`, or the length when there is none.

@@ -30,4 +30,6 @@ pub use key_file::{
     BlsKeyParseError, KeyContentError, KeyFileError, KeyParseError, parse_bls_private_key, parse_private_key,
     read_bls_key_file, read_key_file, write_bls_key_file, write_key_file,
 };
-pub use secp256k1::{Secp256k1KeyError, Secp256k1KeyPair, verify_secp256k1};
+pub use secp256k1::{
+    Secp256k1KeyError, Secp256k1KeyPair, recover_secp256k1, verify_secp256k1, verify_secp256k1_digest,
+};

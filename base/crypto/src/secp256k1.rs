@@ -1,11 +1,12 @@
-//! ECDSA on secp256k1 over SHA3-256 of the message, low `s` only.
+//! ECDSA on secp256k1: over SHA3-256 of the message for transactions, over a given digest for contracts. Low `s` only,
+//! but for recovery, which takes what Ethereum's takes.
 
 use std::fmt;
 
 use fastcrypto::hash::Sha3_256;
 use fastcrypto::secp256k1 as backend;
 use fastcrypto::traits::ToFromBytes;
-use noema_types::{Secp256k1PublicKey, Secp256k1Signature};
+use noema_types::{Hash, Secp256k1PublicKey, Secp256k1Signature};
 
 /// The first byte of an uncompressed point.
 const UNCOMPRESSED: u8 = 4;
@@ -63,5 +64,65 @@ pub fn verify_secp256k1(public_key: &Secp256k1PublicKey, message: &[u8], signatu
     match (key, signature) {
         (Ok(key), Ok(signature)) => key.verify_with_hash::<Sha3_256>(message, &signature).is_ok(),
         _ => false,
+    }
+}
+
+/// Whether `signature` is `public_key`'s over a digest, with `s` in the lower half.
+#[must_use]
+pub fn verify_secp256k1_digest(public_key: &Secp256k1PublicKey, digest: &Hash, signature: &Secp256k1Signature) -> bool {
+    if public_key.0[0] != UNCOMPRESSED {
+        return false;
+    }
+    let key = ::secp256k1::PublicKey::from_slice(&public_key.0);
+    let signature = ::secp256k1::ecdsa::Signature::from_compact(&signature.0);
+    let (Ok(digest), Ok(key), Ok(signature)) = (::secp256k1::Message::from_slice(&digest.0), key, signature) else {
+        return false;
+    };
+    ::secp256k1::SECP256K1.verify_ecdsa(&digest, &signature, &key).is_ok()
+}
+
+/// The key whose signature over a digest this is. `None` if there is none: `r` or `s` out of range, `recovery_id` above
+/// 3, no point with this `r`, or the identity as key.
+#[must_use]
+pub fn recover_secp256k1(digest: &Hash, recovery_id: u8, signature: &Secp256k1Signature) -> Option<Secp256k1PublicKey> {
+    let id = ::secp256k1::ecdsa::RecoveryId::from_i32(i32::from(recovery_id)).ok()?;
+    let signature = ::secp256k1::ecdsa::RecoverableSignature::from_compact(&signature.0, id).ok()?;
+    let digest = ::secp256k1::Message::from_slice(&digest.0).ok()?;
+    let key = ::secp256k1::SECP256K1.recover_ecdsa(&digest, &signature).ok()?;
+    Some(Secp256k1PublicKey(key.serialize_uncompressed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn recovery_finds_the_signer(seed in 1u8.., message in any::<[u8; 8]>()) {
+            let pair = Secp256k1KeyPair::from_private_bytes(&[seed; 32]).unwrap_or_else(|_| {
+                Secp256k1KeyPair::from_private_bytes(&[1; 32]).unwrap()
+            });
+            let digest = Hash::sha3(&[&message]);
+            let signature = pair.sign(&message);
+            prop_assert!(verify_secp256k1_digest(&pair.public(), &digest, &signature));
+            let found: Vec<_> = (0..4).filter_map(|id| recover_secp256k1(&digest, id, &signature)).collect();
+            prop_assert_eq!(found.iter().filter(|key| **key == pair.public()).count(), 1);
+            for key in found {
+                prop_assert!(verify_secp256k1_digest(&key, &digest, &signature));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_no_panic(digest in any::<[u8; 32]>(), id in any::<u8>(), tail in any::<[u8; 32]>()) {
+            let mut signature = [0xFF; 64];
+            signature[32..].copy_from_slice(&tail);
+            let mut key = [4; 65];
+            key[33..].copy_from_slice(&tail);
+            let (digest, signature) = (Hash(digest), Secp256k1Signature(signature));
+            prop_assert!(recover_secp256k1(&digest, id, &signature).is_none());
+            prop_assert!(!verify_secp256k1_digest(&Secp256k1PublicKey(key), &digest, &signature));
+        }
     }
 }

@@ -146,6 +146,8 @@ pub struct NativeState {
     pub publish: Option<PublishRequest>,
     /// Inference charged so far.
     pub inference: InferenceUse,
+    /// What unit tests show, in order; empty on a node.
+    pub printed: Vec<String>,
     counters: [u64; COUNTERS],
     /// Bytes of types and data of `events`.
     event_bytes: u64,
@@ -578,6 +580,11 @@ impl<'a> NativeContext<'a> {
         self.state.event_bytes = total;
         self.state.events.push(event);
         Ok(())
+    }
+
+    /// Shows a text to whoever runs the unit test. Natives of nodes never do.
+    pub fn print(&mut self, text: String) {
+        self.state.printed.push(text);
     }
 
     /// Events emitted so far.

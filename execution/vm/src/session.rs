@@ -324,6 +324,12 @@ impl<'a> Session<'a> {
         &self.natives.events
     }
 
+    /// What the unit test has shown so far.
+    #[must_use]
+    pub fn printed(&self) -> &[String] {
+        &self.natives.printed
+    }
+
     /// Inference charged so far.
     #[must_use]
     pub fn inference(&self) -> &InferenceUse {

@@ -1,11 +1,15 @@
-//! Natives of signature schemes: Ed25519 and BLS12-381.
+//! Natives of signature schemes: Ed25519, BLS12-381 and ECDSA on secp256k1.
 
 use noema_crypto::{
     BlsKeyPair, Ed25519KeyPair, aggregate_bls, aggregate_bls_keys, is_bls_key, is_bls_signature, is_strict_ed25519_key,
-    verify_bls, verify_ed25519, verify_ed25519_strict, verify_proof_of_possession,
+    recover_secp256k1, verify_bls, verify_ed25519, verify_ed25519_strict, verify_proof_of_possession,
+    verify_secp256k1_digest,
 };
 use noema_execution_api::{InternalGas, NativeArgs, NativeContext, NativeResult, NativeTable, Value};
-use noema_types::{Address, BlsPublicKey, BlsSignature, Ed25519PublicKey, Ed25519Signature};
+use noema_types::{
+    Address, BlsPublicKey, BlsSignature, Ed25519PublicKey, Ed25519Signature, Hash, Secp256k1PublicKey,
+    Secp256k1Signature,
+};
 
 use super::byte_vectors;
 
@@ -17,6 +21,10 @@ const VALIDATE_COST: InternalGas = InternalGas(40_000);
 const BLS_VERIFY_COST: InternalGas = InternalGas(4_000_000);
 /// One BLS point decompressed and found in its subgroup.
 const BLS_POINT_COST: InternalGas = InternalGas(400_000);
+/// One ECDSA signature on secp256k1 checked, or its key recovered.
+const SECP256K1_COST: InternalGas = InternalGas(150_000);
+/// The first byte of an uncompressed point.
+const UNCOMPRESSED: u8 = 4;
 
 pub(super) fn add_to(table: &mut NativeTable) {
     table.add_module(
@@ -39,6 +47,11 @@ pub(super) fn add_to(table: &mut NativeTable) {
             ("aggregate_signatures_internal", bls_aggregate_signatures),
             ("verify_signature_internal", bls_verify),
         ],
+    );
+    table.add_module(
+        Address::ONE,
+        "secp256k1",
+        &[("ecdsa_recover_internal", secp256k1_recover), ("ecdsa_verify_internal", secp256k1_verify)],
     );
 }
 
@@ -143,6 +156,32 @@ fn bls_verify(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeRe
     context.charge(BLS_VERIFY_COST)?;
     context.charge_bytes(message.len())?;
     let verifies = key.zip(signature).is_some_and(|(key, signature)| verify_bls(&key, &message, &signature));
+    Ok(vec![Value::Bool(verifies)])
+}
+
+/// `native fun ecdsa_recover_internal(message, recovery_id: u8, signature): (vector<u8>, bool);`
+fn secp256k1_recover(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let (digest, id) = (digest(&args.bytes()?), args.u8()?);
+    let signature = Secp256k1Signature::from_slice(&args.bytes()?);
+    context.charge(SECP256K1_COST)?;
+    let key = digest.zip(signature).and_then(|(digest, signature)| recover_secp256k1(&digest, id, &signature));
+    Ok(sum(key.map(|key| key.0[1..].to_vec())))
+}
+
+fn digest(bytes: &[u8]) -> Option<Hash> {
+    bytes.try_into().ok().map(Hash)
+}
+
+/// `native fun ecdsa_verify_internal(message, signature, public_key): bool;`
+fn secp256k1_verify(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let digest = digest(&args.bytes()?);
+    let signature = Secp256k1Signature::from_slice(&args.bytes()?);
+    let key = [&[UNCOMPRESSED], args.bytes()?.as_slice()].concat();
+    context.charge(SECP256K1_COST)?;
+    let verifies = match (Secp256k1PublicKey::from_slice(&key), digest, signature) {
+        (Some(key), Some(digest), Some(signature)) => verify_secp256k1_digest(&key, &digest, &signature),
+        _ => false,
+    };
     Ok(vec![Value::Bool(verifies)])
 }
 

@@ -14,7 +14,7 @@ use noema_execution_api::{NativeError, NativeTable, Value};
 /// Natives of the standard library and the framework, as nodes run them.
 #[must_use]
 pub fn natives() -> NativeTable {
-    let mut table = shared();
+    let mut table = shared(noema_move_stdlib::natives());
     inference::add_to(&mut table);
     table
 }
@@ -24,15 +24,14 @@ pub fn natives() -> NativeTable {
 /// For unit tests in Move. Nodes never use it: a script is state like any other.
 #[must_use]
 pub fn test_natives() -> NativeTable {
-    let mut table = shared();
+    let mut table = shared(noema_move_stdlib::test_natives());
     scripted::add_to(&mut table);
     chain::add_test_only_to(&mut table);
     curves::add_test_only_to(&mut table);
     table
 }
 
-fn shared() -> NativeTable {
-    let mut table = noema_move_stdlib::natives();
+fn shared(mut table: NativeTable) -> NativeTable {
     chain::add_to(&mut table);
     curves::add_to(&mut table);
     table::add_to(&mut table);

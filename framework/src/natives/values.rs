@@ -1,6 +1,7 @@
 //! Natives about values and types: names and BCS.
 
 use noema_execution_api::{MoveTypeLayout, NativeArgs, NativeContext, NativeError, NativeResult, NativeTable, Value};
+use noema_move_stdlib::format::{Style, format_at};
 use noema_types::{Address, StructTag, TypeTag};
 
 /// `invalid_argument(1)`.
@@ -8,6 +9,7 @@ const EINVALID_BYTES: u64 = 0x10001;
 pub(super) fn add_to(table: &mut NativeTable) {
     table.add_module(Address::ONE, "type_info", &[("type_of_internal", type_of), ("type_name_internal", type_name)]);
     table.add(Address::ONE, "from_bcs", "from_bytes", from_bytes);
+    table.add(Address::ONE, "string_utils", "native_format", native_format);
 }
 
 /// `native fun type_of_internal<T>(): (bool, address, vector<u8>, vector<u8>);`
@@ -33,6 +35,16 @@ fn type_name(context: &mut NativeContext<'_>, _args: NativeArgs) -> NativeResult
     let name = context.type_arg(0)?.to_string();
     context.charge_bytes(name.len())?;
     Ok(vec![Value::Bytes(name.into_bytes())])
+}
+
+/// `native fun native_format<T>(s: &T, type_tag: bool, canonicalize: bool, single_line: bool, include_int_types: bool):
+/// String;`
+fn native_format(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let value = args.reference()?;
+    let (type_tags, canonical_addresses) = (args.bool()?, args.bool()?);
+    let (single_line, integer_types) = (args.bool()?, args.bool()?);
+    let style = Style { type_tags, canonical_addresses, single_line, integer_types };
+    Ok(vec![Value::string(format_at(context, &value, style)?)])
 }
 
 /// `public(friend) native fun from_bytes<T>(bytes: vector<u8>): T;`

@@ -75,6 +75,7 @@ fn declare_module(globals: &mut Globals, module: &ExpandedModule, diagnostics: &
         functions: Vec::new(),
         constants: Vec::new(),
         aliases: Aliases::default(),
+        public_methods: std::collections::BTreeMap::new(),
         friends: module.friends.iter().map(|friend| (friend.module.clone(), friend.span)).collect(),
         span: module.span,
     });
@@ -136,6 +137,7 @@ fn declare_script(globals: &mut Globals, script: &ExpandedScript, position: usiz
         functions: Vec::new(),
         constants: Vec::new(),
         aliases: Aliases::default(),
+        public_methods: std::collections::BTreeMap::new(),
         friends: Vec::new(),
         span: script.span,
     });
@@ -253,6 +255,11 @@ fn declare_function(
 
 fn declare(globals: &mut Globals, module: ModId, name: &Name, member: Member, diagnostics: &mut Diagnostics) {
     let previous = globals.module(module).members.get(&name.value).copied();
+    if let (Some(Member::Fun(first)), Member::Fun(second)) = (previous, member)
+        && declare_twin(globals, module, name, first, second)
+    {
+        return;
+    }
     if let Some(previous) = previous {
         let first = globals.member_span(previous);
         diagnostics.push(
@@ -262,6 +269,23 @@ fn declare(globals: &mut Globals, module: ModId, name: &Name, member: Member, di
         return;
     }
     globals.modules[module.0 as usize].members.insert(name.value.clone(), member);
+}
+
+/// A `macro fun` may share its name with one other function: `f!(..)` and `f(..)` never mean the same. The name stands
+/// for the other one, which leads to the macro.
+fn declare_twin(globals: &mut Globals, module: ModId, name: &Name, first: FunId, second: FunId) -> bool {
+    let is_macro = |id: FunId| globals.function(id).kind == FunKind::Macro;
+    let (plain, twin) = match (is_macro(first), is_macro(second)) {
+        (false, true) => (first, second),
+        (true, false) => (second, first),
+        _ => return false,
+    };
+    if globals.macro_twins.contains_key(&plain) {
+        return false;
+    }
+    globals.macro_twins.insert(plain, twin);
+    globals.modules[module.0 as usize].members.insert(name.value.clone(), Member::Fun(plain));
+    true
 }
 
 fn resolve_uses(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagnostics: &mut Diagnostics) {
@@ -322,7 +346,11 @@ fn resolve_methods(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagn
         if let ExpandedUseKind::Method { function, receiver, method } = &item.kind
             && let Some((head, function)) = scope.method(globals, diagnostics, function, receiver)
         {
-            globals.modules[id.0 as usize].aliases.methods.insert((head, method.value.clone()), function);
+            let module = &mut globals.modules[id.0 as usize];
+            module.aliases.methods.insert((head, method.value.clone()), function);
+            if item.visibility.span().is_some() {
+                module.public_methods.insert((head, method.value.clone()), function);
+            }
         }
     }
 }

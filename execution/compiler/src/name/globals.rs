@@ -24,6 +24,8 @@ pub struct Globals {
     pub functions: Vec<FunInfo>,
     /// By [`ConstId`].
     pub constants: Vec<ConstInfo>,
+    /// The `macro fun` of the same module and name beside another function.
+    pub macro_twins: BTreeMap<FunId, FunId>,
 }
 
 /// A module.
@@ -57,6 +59,8 @@ pub struct ModuleInfo {
     pub constants: Vec<ConstId>,
     /// Names brought in by its uses.
     pub(crate) aliases: Aliases,
+    /// What `public use fun` adds to the methods of the module's own type, everywhere.
+    pub(crate) public_methods: BTreeMap<(TypeHead, Symbol), FunId>,
     /// Declared friends.
     pub friends: Vec<(ModuleIdent, Span)>,
     /// The whole module.

@@ -279,14 +279,17 @@ impl Checker<'_> {
             TypeHead::Vector => self.globals.system_module("vector")?,
             TypeHead::Signer => self.globals.system_module("signer")?,
             TypeHead::Address => self.globals.system_module("address")?,
-            _ => return None,
+            TypeHead::Bool => self.globals.system_module("bool")?,
+            TypeHead::Int(int) => self.globals.system_module(int.name())?,
         };
-        match self.globals.module(module).members.get(&method.value)? {
-            Member::Fun(id) => {
-                let first = &self.globals.function(*id).params.first()?.1;
-                (TypeHead::of(first.pointee()) == Some(head)).then_some(*id)
-            }
-            _ => None,
+        let info = self.globals.module(module);
+        let is_method = |id: &FunId| {
+            let first = self.globals.function(*id).params.first();
+            first.is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == Some(head))
+        };
+        match info.members.get(&method.value) {
+            Some(Member::Fun(id)) if is_method(id) => Some(*id),
+            _ => info.public_methods.get(&(head, method.value.clone())).copied(),
         }
     }
 

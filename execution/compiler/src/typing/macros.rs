@@ -104,7 +104,7 @@ impl Checker<'_> {
         match self.scope.resolve(self.globals, self.diagnostics, callee) {
             None => Exp::error(span),
             Some(Resolved::Fun(function, written)) => {
-                self.expand_macro_function(function, written.as_deref(), args.to_vec(), span)
+                self.expand_macro_function(self.macro_of(function), written.as_deref(), args.to_vec(), span)
             }
             Some(_) => {
                 self.error(codes::UNBOUND_NAME, callee.span, format!("no macro `{callee}` is in scope"));
@@ -125,6 +125,7 @@ impl Checker<'_> {
         let receiver_ty = self.type_of(receiver);
         let holder = self.infer.shallow(receiver_ty.pointee());
         let Some(function) = self.method_of(&holder, method) else { return Exp::error(span) };
+        let function = self.macro_of(function);
         let mut receiver = receiver.clone();
         if let (Some((_, Ty::Ref(mutable, _))), false) =
             (self.globals.function(function).params.first(), receiver_ty.is_ref())
@@ -134,6 +135,11 @@ impl Checker<'_> {
         }
         let all = std::iter::once(receiver).chain(args.iter().cloned()).collect();
         self.expand_macro_function(function, written, all, span)
+    }
+
+    /// What `f!(..)` means when `f` is this function: the macro beside it, if there is one.
+    fn macro_of(&self, function: FunId) -> FunId {
+        self.globals.macro_twins.get(&function).copied().unwrap_or(function)
     }
 
     /// The type of an expression that is checked again later.

@@ -1,67 +1,24 @@
-//! What the standard library declares `native`.
+//! Natives of `0x1::string` and `0x1::type_name`.
 
 use noema_execution_api::{NativeArgs, NativeContext, NativeResult, NativeTable, Value};
 use noema_types::Address;
-use sha2::{Digest as _, Sha256};
-use sha3::Sha3_256;
 
-/// The standard library's natives.
-#[must_use]
-pub fn natives() -> NativeTable {
-    let mut table = NativeTable::new();
-    table.add_module(Address::ONE, "bcs", &[("to_bytes", bcs_to_bytes), ("serialized_size", bcs_serialized_size)]);
-    table.add_module(Address::ONE, "hash", &[("sha2_256", sha2_256), ("sha3_256", sha3_256)]);
-    table.add(Address::ONE, "signer", "borrow_address", signer_borrow_address);
+pub(super) fn add_to(table: &mut NativeTable) {
     table.add_module(
         Address::ONE,
         "string",
         &[
-            ("internal_check_utf8", string_check_utf8),
-            ("internal_is_char_boundary", string_is_char_boundary),
-            ("internal_sub_string", string_sub_string),
-            ("internal_index_of", string_index_of),
+            ("internal_check_utf8", check_utf8),
+            ("internal_is_char_boundary", is_char_boundary),
+            ("internal_sub_string", sub_string),
+            ("internal_index_of", index_of),
         ],
     );
     table.add(Address::ONE, "type_name", "internal_name", type_name);
-    table
-}
-
-/// `native public fun to_bytes<MoveValue>(v: &MoveValue): vector<u8>;`
-fn bcs_to_bytes(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let tag = context.type_arg(0)?;
-    let bytes = context.serialize_at(&args.reference()?, tag)?;
-    Ok(vec![Value::Bytes(bytes)])
-}
-
-/// `native public fun serialized_size<MoveValue>(v: &MoveValue): u64;`
-fn bcs_serialized_size(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let tag = context.type_arg(0)?;
-    let bytes = context.serialize_at(&args.reference()?, tag)?;
-    Ok(vec![Value::U64(bytes.len() as u64)])
-}
-
-/// `native public fun sha2_256(data: vector<u8>): vector<u8>;`
-fn sha2_256(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let data = args.bytes()?;
-    context.charge_bytes(data.len())?;
-    Ok(vec![Value::Bytes(Sha256::digest(&data).to_vec())])
-}
-
-/// `native public fun sha3_256(data: vector<u8>): vector<u8>;`
-fn sha3_256(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    let data = args.bytes()?;
-    context.charge_bytes(data.len())?;
-    Ok(vec![Value::Bytes(Sha3_256::digest(&data).to_vec())])
-}
-
-/// `native public fun borrow_address(s: &signer): &address;`
-fn signer_borrow_address(_context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
-    // A signer is a struct of its address.
-    Ok(vec![Value::Reference(args.reference()?.child(0))])
 }
 
 /// `native fun internal_check_utf8(bytes: &vector<u8>): bool;`
-fn string_check_utf8(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+fn check_utf8(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
     let bytes = args.reference()?;
     let length = context.read_bytes(&bytes)?.len();
     context.charge_bytes(length)?;
@@ -69,7 +26,7 @@ fn string_check_utf8(context: &mut NativeContext<'_>, mut args: NativeArgs) -> N
 }
 
 /// `native fun internal_is_char_boundary(bytes: &vector<u8>, i: u64): bool;`
-fn string_is_char_boundary(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+fn is_char_boundary(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
     let bytes = args.reference()?;
     let at = args.u64()?;
     let bytes = context.read_bytes(&bytes)?;
@@ -84,7 +41,7 @@ fn string_is_char_boundary(context: &mut NativeContext<'_>, mut args: NativeArgs
 /// `native fun internal_sub_string(bytes: &vector<u8>, i: u64, j: u64): vector<u8>;`
 ///
 /// The Move side has checked `i <= j <= length`; anything else gives no bytes.
-fn string_sub_string(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+fn sub_string(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
     let bytes = args.reference()?;
     let (start, end) = (args.u64()?, args.u64()?);
     let range = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(usize::MAX);
@@ -94,7 +51,7 @@ fn string_sub_string(context: &mut NativeContext<'_>, mut args: NativeArgs) -> N
 }
 
 /// `native fun internal_index_of(bytes: &vector<u8>, pattern: &vector<u8>): u64;`
-fn string_index_of(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+fn index_of(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
     let (bytes, pattern) = (args.reference()?, args.reference()?);
     let length = context.read_bytes(&bytes)?.len();
     let pattern = context.read_bytes(&pattern)?.to_vec();
