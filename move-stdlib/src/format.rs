@@ -5,7 +5,7 @@
 //! fields is written as one with the names `pos0`, `pos1`, which is what its binary says.
 
 use noema_execution_api::{
-    MoveTypeLayout, NativeContext, NativeError, NativeResult, Reference, StatusCode, StructLayout, Value,
+    InternalGas, MoveTypeLayout, NativeContext, NativeError, NativeResult, Reference, StatusCode, StructLayout, Value,
 };
 use noema_types::{Address, Identifier, StructTag, TypeTag};
 
@@ -62,6 +62,7 @@ pub fn format_value(
     tag: &TypeTag,
     style: Style,
 ) -> NativeResult<String> {
+    context.charge(FORMAT_COST)?;
     let layout = context.layout(tag)?;
     // Names of fields make the text longer than the value: never longer than the balance pays for.
     let price = context.schedule().dynamic.native_byte.0.max(1);
@@ -79,6 +80,8 @@ pub fn format_value(
     }
 }
 
+/// One text, in internal gas, beside the bytes of the value and of the text.
+const FORMAT_COST: InternalGas = InternalGas(2_000);
 /// Bytes of a text, at most.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 /// Spaces per level.
