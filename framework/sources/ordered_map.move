@@ -14,6 +14,8 @@ module aptos_std::ordered_map {
     /// The new key does not stand between the old one's neighbours.
     const ENEW_KEY_NOT_IN_ORDER: u64 = 4;
 
+    const END: u64 = 0xFFFF_FFFF_FFFF_FFFF;
+
     struct OrderedMap<K, V> has copy, drop, store {
         /// By key, every key once.
         entries: vector<Entry<K, V>>
@@ -25,14 +27,9 @@ module aptos_std::ordered_map {
     }
 
     /// A place in a map, as long as the map's keys do not change.
-    enum IteratorPtr has copy, drop {
-        /// At an entry.
-        Position {
-            /// How many entries are before it.
-            index: u64
-        },
-        /// Behind the last entry.
-        End
+    struct IteratorPtr has copy, drop {
+        /// How many entries are before it; `END` behind the last one.
+        index: u64
     }
 
     /// An empty map.
@@ -312,7 +309,7 @@ module aptos_std::ordered_map {
 
     /// The place behind the last entry.
     public fun new_end_iter<K, V>(_self: &OrderedMap<K, V>): IteratorPtr {
-        IteratorPtr::End
+        IteratorPtr { index: END }
     }
 
     /// The place of the least key that is not below `key`, or the end.
@@ -324,7 +321,7 @@ module aptos_std::ordered_map {
     /// The place of `key`, or the end if it has no value.
     public fun find<K, V>(self: &OrderedMap<K, V>, key: &K): IteratorPtr {
         let (found, at) = search(self, key);
-        if (found) place(self, at) else IteratorPtr::End
+        if (found) place(self, at) else new_end_iter(self)
     }
 
     /// Whether the place is that of the least key, or the map is empty.
@@ -334,7 +331,7 @@ module aptos_std::ordered_map {
 
     /// Whether the place is behind the last entry.
     public fun iter_is_end<K, V>(self: &IteratorPtr, _map: &OrderedMap<K, V>): bool {
-        self is IteratorPtr::End
+        self.index == END
     }
 
     /// The next place; the end has none.
@@ -373,14 +370,11 @@ module aptos_std::ordered_map {
     }
 
     fun place<K, V>(self: &OrderedMap<K, V>, index: u64): IteratorPtr {
-        if (index < length(self)) IteratorPtr::Position { index } else IteratorPtr::End
+        IteratorPtr { index: if (index < length(self)) index else END }
     }
 
     fun index_of<K, V>(self: &IteratorPtr, map: &OrderedMap<K, V>): u64 {
-        match (self) {
-            IteratorPtr::Position { index } => *index,
-            IteratorPtr::End => length(map)
-        }
+        if (self.index == END) length(map) else self.index
     }
 
     fun entry_index<K, V>(self: &IteratorPtr, map: &OrderedMap<K, V>): u64 {

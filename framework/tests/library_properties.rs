@@ -26,8 +26,8 @@ static STATE: LazyLock<MemoryState> = LazyLock::new(|| {
         addresses,
     };
     let dependencies = [source_package(noema_move_stdlib::package()), source_package(noema_framework::package())];
-    let program = compile_sources(&package, &dependencies, Options::default())
-        .unwrap_or_else(|failure| panic!("{failure}"));
+    let program =
+        compile_sources(&package, &dependencies, Options::default()).unwrap_or_else(|failure| panic!("{failure}"));
     let mut state = MemoryState::new();
     for unit in &program.modules {
         state.insert(StateKey::Module(unit.module.self_id()), unit.bytes.clone());

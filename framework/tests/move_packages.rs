@@ -35,6 +35,8 @@ fn compile(folder: &str, dependencies: &[SourcePackage]) -> CompiledProgram {
     let mut addresses = source_package(noema_framework::package()).addresses;
     addresses.insert("scribe".to_owned(), "0x5c1be".parse().expect("an address"));
     addresses.insert("librarian".to_owned(), "0x11b".parse().expect("an address"));
+    addresses.insert("task_market".to_owned(), "0x7a5c".parse().expect("an address"));
+    addresses.insert("matching_round".to_owned(), "0x20d".parse().expect("an address"));
     addresses.insert("review_escrow".to_owned(), "0xe5c20".parse().expect("an address"));
     let package = SourcePackage { name: folder.to_owned(), sources: sources(&root().join(folder)), addresses };
     compile_sources(&package, dependencies, Options { test: true }).unwrap_or_else(|failure| panic!("{failure}"))
@@ -103,7 +105,7 @@ fn standard_library() {
 
 #[test]
 fn framework() {
-    run("framework", &[source_package(noema_move_stdlib::package())], 210);
+    run("framework", &[source_package(noema_move_stdlib::package())], 320);
 }
 
 #[test]
@@ -112,6 +114,8 @@ fn examples() {
     run("clients/examples/scribe", &dependencies, 6);
     run("clients/examples/review_escrow", &dependencies, 15);
     run("clients/examples/librarian", &dependencies, 3);
+    run("clients/examples/task_market", &dependencies, 20);
+    run("clients/examples/matching_round", &dependencies, 14);
 }
 
 #[test]

@@ -3,28 +3,23 @@
 /// Numbers by size, `false` before `true`, addresses and bytes by their first difference, a vector before those that
 /// begin with it, structs field by field in declared order, enums by variant and then by field.
 module std::cmp {
-    /// How the first value stands to the second.
-    enum Ordering has copy, drop {
-        /// It comes before.
-        Less,
-        /// They are equal.
-        Equal,
-        /// It comes after.
-        Greater
-    }
-
     const LESS: u8 = 0;
     const EQUAL: u8 = 1;
+    const GREATER: u8 = 2;
+
+    /// How the first value stands to the second.
+    struct Ordering has copy, drop {
+        value: u8
+    }
 
     /// Compares two values.
     public fun compare<T>(first: &T, second: &T): Ordering {
-        let order = compare_values(first, second);
-        if (order == LESS) Ordering::Less else if (order == EQUAL) Ordering::Equal else Ordering::Greater
+        Ordering { value: compare_values(first, second) }
     }
 
     /// Whether the values are equal.
     public fun is_eq(self: &Ordering): bool {
-        self is Ordering::Equal
+        self.value == EQUAL
     }
 
     /// Whether the values differ.
@@ -34,7 +29,7 @@ module std::cmp {
 
     /// Whether the first comes before the second.
     public fun is_lt(self: &Ordering): bool {
-        self is Ordering::Less
+        self.value == LESS
     }
 
     /// Whether the first does not come after the second.
@@ -44,7 +39,7 @@ module std::cmp {
 
     /// Whether the first comes after the second.
     public fun is_gt(self: &Ordering): bool {
-        self is Ordering::Greater
+        self.value == GREATER
     }
 
     /// Whether the first does not come before the second.
@@ -52,6 +47,6 @@ module std::cmp {
         !is_lt(self)
     }
 
-    /// 0 for less, 1 for equal, 2 for greater.
+    /// `LESS`, `EQUAL` or `GREATER`.
     native fun compare_values<T>(first: &T, second: &T): u8;
 }
