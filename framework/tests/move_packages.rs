@@ -144,3 +144,34 @@ fn the_runner_notices_failures() {
         }
     }
 }
+
+#[test]
+fn what_tests_print_is_kept_and_nodes_print_nothing() {
+    let package = SourcePackage {
+        name: "t".to_owned(),
+        sources: vec![(
+            "t.move".to_owned(),
+            "module 0x42::t { struct S { a: u8 } fun shows() { std::debug::print(&b\"ab\"); let s = S { a: 1 }; \
+             std::debug::print(&s); let S { a: _ } = s; std::debug::print_stack_trace(); } }"
+                .to_owned(),
+        )],
+        addresses: std::iter::once(("std".to_owned(), Address::ONE)).collect(),
+    };
+    let stdlib = [source_package(noema_move_stdlib::package())];
+    let program = compile_sources(&package, &stdlib, Options::default()).unwrap_or_else(|failure| panic!("{failure}"));
+    let mut state = MemoryState::new();
+    for unit in &program.modules {
+        state.insert(StateKey::Module(unit.module.self_id()), unit.bytes.clone());
+    }
+    let id: ModuleId = "0x42::t".parse().expect("a module");
+    let printed = |natives| {
+        let vm = Vm::new(natives, GasSchedule::default(), VmLimits::default());
+        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
+        session.execute_function(&id, "shows", vec![], vec![], &mut GasMeter::unlimited()).expect("runs");
+        session.printed().to_vec()
+    };
+    let shown = printed(test_natives());
+    assert_eq!(shown[..2], ["0x6162", "0x42::t::S {\n  a: 1\n}"]);
+    assert_eq!(shown.len(), 3);
+    assert!(printed(noema_framework::natives()).is_empty());
+}

@@ -21,6 +21,8 @@ struct Ran {
     /// Why it failed, if it did.
     failure: Option<String>,
     gas: InternalGas,
+    /// What it showed with `0x1::debug`.
+    printed: Vec<String>,
     elapsed: Duration,
 }
 
@@ -42,6 +44,7 @@ pub(super) fn run(output: Output, args: &PackageArgs, filter: Option<&str>, gas:
                 let one = run_one(&vm, &state, &package, module, case, name, gas_limit)?;
                 if !output.json {
                     output.note(line(&one, gas));
+                    one.printed.iter().for_each(|text| output.note(format!("[debug] {text}")));
                 }
                 ran.push(one);
             }
@@ -73,6 +76,7 @@ fn run_one(
     let start = Instant::now();
     let result = session.execute_function(&id, &case.name, Vec::new(), signers, &mut gas);
     let elapsed = start.elapsed();
+    let printed = session.printed().to_vec();
     let failure = match result {
         Ok(_) => match &case.outcome {
             Outcome::Pass => None,
@@ -86,7 +90,7 @@ fn run_one(
         ),
         Err(ExecError::Fault(fault)) => return Err(CliError::fault(fault)),
     };
-    Ok(Ran { name, failure, gas: gas.used(), elapsed })
+    Ok(Ran { name, failure, gas: gas.used(), printed, elapsed })
 }
 
 fn module_id(module: &ModuleIdent) -> CliResult<ModuleId> {

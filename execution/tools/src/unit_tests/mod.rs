@@ -48,6 +48,8 @@ pub struct TestResult {
     pub gas: InternalGas,
     /// Instructions executed.
     pub instructions: u64,
+    /// What the test showed with `0x1::debug`, in order.
+    pub printed: Vec<String>,
     /// How long it took here.
     pub elapsed: Duration,
 }
@@ -199,6 +201,7 @@ impl Runner<'_> {
         let result = session.execute_function(&id, &job.case.name, Vec::new(), signers, &mut gas);
         let elapsed = start.elapsed();
         let instructions = session.instructions();
+        let printed = session.printed().to_vec();
         drop(session);
         let failure = match result {
             Ok(_) => judge::returned(&job.case.outcome),
@@ -210,6 +213,6 @@ impl Runner<'_> {
             recorder.finish(gas.used());
             (recorder.counts, recorder.profile)
         });
-        Ok((TestResult { name, failure, gas: gas.used(), instructions, elapsed }, counted))
+        Ok((TestResult { name, failure, gas: gas.used(), instructions, printed, elapsed }, counted))
     }
 }
