@@ -171,7 +171,8 @@ fn what_tests_print_is_kept_and_nodes_print_nothing() {
         session.printed().to_vec()
     };
     let shown = printed(test_natives());
-    assert_eq!(shown[..2], ["0x6162", "0x42::t::S {\n  a: 1\n}"]);
-    assert_eq!(shown.len(), 3);
+    let [bytes, value, _mark] = shown.as_slice() else { panic!("{shown:?}") };
+    assert_eq!(bytes, "0x6162");
+    assert!(value.ends_with("42::t::S {\n  a: 1\n}"), "{value}");
     assert!(printed(noema_framework::natives()).is_empty());
 }
