@@ -8,7 +8,7 @@ use noema_compiler::parse::ast::{
 use noema_compiler::parse::lexer::lex;
 use noema_compiler::parse::token::TokenKind;
 
-use super::resolve::{Known, Scope, anchor};
+use super::resolve::{Known, Scope, anchor, title};
 use super::source;
 use super::text::{escape_html, escape_prose, fenced, first_sentence, map_prose};
 
@@ -99,12 +99,12 @@ impl<'a> Page<'a> {
                 let docs = function.item.docs.as_ref().map(|docs| first_sentence(docs)).unwrap_or_default();
                 let marks: String = marks(function).iter().map(|mark| format!(" *{mark}*")).collect();
                 let summary = escape_prose(&docs).replace('|', "\\|");
-                table.push_str(&format!("| {}{marks} | {summary} |\n", link(&function.item.name.value)));
+                table.push_str(&format!("| {}{marks} | {summary} |\n", link(&title(&function.item))));
             }
             self.line(&table);
         }
         if !closed.is_empty() {
-            let names: Vec<String> = closed.iter().map(|function| link(&function.item.name.value)).collect();
+            let names: Vec<String> = closed.iter().map(|function| link(&title(&function.item))).collect();
             self.line(&format!("Private: {}", names.join(", ")));
         }
     }
@@ -257,7 +257,7 @@ impl<'a> Page<'a> {
 
     fn function(&mut self, function: &Annotated<Function>) {
         let item = &function.item;
-        self.heading(&item.name.value);
+        self.heading(&title(item));
         self.marks(&marks(function));
         self.docs(item.docs.as_ref());
         let head = self.head(item);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use noema_compiler::diagnostics::Symbol;
 use noema_compiler::expand::ast::{ExpandedModule, ExpandedUseKind, ModuleIdent};
+use noema_compiler::parse::ast::{Function, FunctionKind};
 use noema_types::Address;
 
 use super::file_of;
@@ -20,10 +21,10 @@ impl Known {
             let structs = module.structs.iter().map(|data| &data.item.name);
             let enums = module.enums.iter().map(|data| &data.item.name);
             let functions = module.functions.iter().filter(|one| !one.attributes.test_only);
-            let functions = functions.map(|function| &function.item.name);
+            let functions = functions.map(|function| title(&function.item));
             let constants = module.constants.iter().map(|constant| &constant.item.name);
-            let names = structs.chain(enums).chain(functions).chain(constants).map(|name| name.value.clone());
-            (module.ident.clone(), names.collect())
+            let names = structs.chain(enums).chain(constants).map(|name| name.value.clone());
+            (module.ident.clone(), names.chain(functions).collect())
         });
         Self { members: members.collect() }
     }
@@ -37,6 +38,14 @@ impl Known {
                 members.iter().any(|name| name == member).then(|| format!("{}#{}", file_of(module), anchor(member)))
             }
         }
+    }
+}
+
+/// What a function is called by: a macro may stand beside another function of its name.
+pub(super) fn title(function: &Function) -> Symbol {
+    match function.kind {
+        FunctionKind::Macro => format!("{}!", function.name.value).into(),
+        _ => function.name.value.clone(),
     }
 }
 
