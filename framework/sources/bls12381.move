@@ -138,6 +138,20 @@ module aptos_std::bls12381 {
         sig.bytes
     }
 
+    /// Whether the bytes are a point of the group that is not the identity.
+    public fun aggr_or_multi_signature_subgroup_check(signature: &AggrOrMultiSignature): bool {
+        signature_subgroup_check_internal(signature.bytes)
+    }
+
+    /// Whether the sum is one signature of each key over the message at its position; there must be as many messages as
+    /// keys, and at least one.
+    public fun verify_aggregate_signature(
+        aggr_sig: &AggrOrMultiSignature, public_keys: vector<PublicKeyWithPoP>, messages: vector<vector<u8>>
+    ): bool {
+        let keys = public_keys.map_ref(|key| key.bytes);
+        verify_aggregate_signature_internal(aggr_sig.bytes, keys, messages)
+    }
+
     /// Whether the sum is one signature of each key over one message.
     public fun verify_multisignature(
         multisig: &AggrOrMultiSignature, aggr_public_key: &AggrPublicKeysWithPoP, message: vector<u8>
@@ -169,6 +183,10 @@ module aptos_std::bls12381 {
 
     native fun verify_signature_internal(
         signature: vector<u8>, public_key: vector<u8>, message: vector<u8>
+    ): bool;
+
+    native fun verify_aggregate_signature_internal(
+        signature: vector<u8>, public_keys: vector<vector<u8>>, messages: vector<vector<u8>>
     ): bool;
 
     #[test_only]

@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 /// What stands for no value in a trace.
 const NONE: u64 = u64::MAX;
 
+/// What the reader reads.
+type Read = (u16, Vec<Vec<u8>>, Option<u128>, bool);
+
 const PROGRAM: &str = include_str!("library_properties.move.in");
 
 /// The standard library, the framework and the test's own module.
@@ -39,7 +42,7 @@ static VM: LazyLock<Vm> = LazyLock::new(|| Vm::new(natives(), GasSchedule::defau
 
 /// Calls a function of the test's module; the results' BCS one after the other, or the abort code.
 fn call(function: &str, args: Vec<Vec<u8>>) -> Result<Vec<u8>, u64> {
-    let module: ModuleId = "0x42::library_properties".parse().unwrap();
+    let module: ModuleId = "0x42::library_properties".parse().expect("a module's name");
     let mut session = VM.session(&*STATE, &NoAnswers, TransactionContext::default());
     match session.execute_function(&module, function, vec![], args, &mut GasMeter::unlimited()) {
         Ok(results) => Ok(results.into_iter().flat_map(|(bytes, _)| bytes).collect()),
@@ -49,11 +52,11 @@ fn call(function: &str, args: Vec<Vec<u8>>) -> Result<Vec<u8>, u64> {
 }
 
 fn run<T: DeserializeOwned>(function: &str, args: Vec<Vec<u8>>) -> T {
-    bcs::from_bytes(&call(function, args).unwrap()).unwrap()
+    bcs::from_bytes(&call(function, args).expect("it returns")).expect("its results are of this type")
 }
 
 fn arg<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    bcs::to_bytes(value).unwrap()
+    bcs::to_bytes(value).expect("arguments have BCS")
 }
 
 /// What a map of numbers answers to `(operation, key)`s: 0 sets the key's value to the operation's position, 1 takes it
@@ -175,8 +178,8 @@ proptest! {
     #[test]
     fn the_reader_takes_what_rusts_takes(bytes in prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
-        any::<(u16, Vec<Vec<u8>>, Option<u128>, bool)>().prop_map(|value| arg(&value)),
-        (any::<(u16, Vec<Vec<u8>>, Option<u128>, bool)>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+        any::<Read>().prop_map(|value| arg(&value)),
+        (any::<Read>(), any::<prop::sample::Index>(), any::<u8>()).prop_map(
             |(value, at, byte)| {
                 let mut bytes = arg(&value);
                 let at = at.index(bytes.len());
@@ -185,7 +188,7 @@ proptest! {
             }
         ),
     ]) {
-        let expected: Option<(u16, Vec<Vec<u8>>, Option<u128>, bool)> = bcs::from_bytes(&bytes).ok();
+        let expected: Option<Read> = bcs::from_bytes(&bytes).ok();
         // The last result is what is left.
         let found = call("peel", vec![arg(&bytes)]).ok().and_then(|results| {
             let (value, rest): (_, Vec<u8>) = bcs::from_bytes(&results).unwrap();

@@ -101,6 +101,8 @@ fn the_official_reader_reads_and_rewrites_what_our_compiler_writes() {
         ("framework", "NoemaFramework", None),
         ("clients/examples/scribe", "Scribe", Some("scribe=0xa")),
         ("clients/examples/review_escrow", "ReviewEscrow", Some("review_escrow=0xb")),
+        ("clients/examples/task_market", "TaskMarket", Some("task_market=0xc")),
+        ("clients/examples/matching_round", "MatchingRound", Some("matching_round=0xd")),
         ("tests/bench", "Bench", None),
     ] {
         let folder = workspace_root().join(source).canonicalize().expect("the package");

@@ -193,3 +193,16 @@ pub fn verify_bls_aggregate(public_keys: &[BlsPublicKey], message: &[u8], sig: &
         _ => false,
     }
 }
+
+/// Whether `sig` is the sum of one signature of each key over the message at its position. Every key must have proved its
+/// possession. Without keys, or with another number of messages, it is none.
+#[must_use]
+pub fn verify_bls_messages(public_keys: &[BlsPublicKey], messages: &[&[u8]], sig: &BlsSignature) -> bool {
+    if public_keys.is_empty() || public_keys.len() != messages.len() {
+        return false;
+    }
+    let keys = public_keys.iter().map(key).collect::<Option<Vec<_>>>();
+    let (Some(keys), Some(signature)) = (keys, signature(sig)) else { return false };
+    let keys: Vec<&PublicKey> = keys.iter().collect();
+    signature.aggregate_verify(false, messages, MESSAGE_DOMAIN, &keys, false) == BLST_ERROR::BLST_SUCCESS
+}

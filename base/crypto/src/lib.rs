@@ -17,7 +17,7 @@ mod secp256k1;
 pub use authentication::{AuthError, verify_account, verify_transaction, verify_transactions};
 pub use bls::{
     BlsAggregateError, BlsKeyError, BlsKeyPair, aggregate_bls, aggregate_bls_keys, is_bls_key, is_bls_signature,
-    verify_bls, verify_bls_aggregate, verify_proof_of_possession,
+    verify_bls, verify_bls_aggregate, verify_bls_messages, verify_proof_of_possession,
 };
 pub use certificate::{
     CertificateError, aggregate_certificate, certificate_signers, sign_checkpoint, verify_certificate,

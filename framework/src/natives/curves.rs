@@ -2,7 +2,7 @@
 
 use noema_crypto::{
     BlsKeyPair, Ed25519KeyPair, aggregate_bls, aggregate_bls_keys, is_bls_key, is_bls_signature, is_strict_ed25519_key,
-    recover_secp256k1, verify_bls, verify_ed25519, verify_ed25519_strict, verify_proof_of_possession,
+    recover_secp256k1, verify_bls, verify_bls_messages, verify_ed25519, verify_ed25519_strict, verify_proof_of_possession,
     verify_secp256k1_digest,
 };
 use noema_execution_api::{InternalGas, NativeArgs, NativeContext, NativeResult, NativeTable, Value};
@@ -46,6 +46,7 @@ pub(super) fn add_to(table: &mut NativeTable) {
             ("aggregate_pubkeys_internal", bls_aggregate_keys),
             ("aggregate_signatures_internal", bls_aggregate_signatures),
             ("verify_signature_internal", bls_verify),
+            ("verify_aggregate_signature_internal", bls_verify_messages),
         ],
     );
     table.add_module(
@@ -156,6 +157,19 @@ fn bls_verify(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeRe
     context.charge(BLS_VERIFY_COST)?;
     context.charge_bytes(message.len())?;
     let verifies = key.zip(signature).is_some_and(|(key, signature)| verify_bls(&key, &message, &signature));
+    Ok(vec![Value::Bool(verifies)])
+}
+
+/// `native fun verify_aggregate_signature_internal(signature, public_keys, messages): bool;`
+fn bls_verify_messages(context: &mut NativeContext<'_>, mut args: NativeArgs) -> NativeResult {
+    let signature = BlsSignature::from_slice(&args.bytes()?);
+    let (keys, messages) = (byte_vectors(args.vector()?)?, byte_vectors(args.vector()?)?);
+    // A pairing and a hash to the curve per message: what one check of one signature costs.
+    context.charge(BLS_VERIFY_COST.times(keys.len().max(1) as u64))?;
+    context.charge_bytes(messages.iter().map(Vec::len).sum())?;
+    let keys: Option<Vec<_>> = keys.iter().map(|bytes| BlsPublicKey::from_slice(bytes)).collect();
+    let messages: Vec<&[u8]> = messages.iter().map(Vec::as_slice).collect();
+    let verifies = keys.zip(signature).is_some_and(|(keys, sig)| verify_bls_messages(&keys, &messages, &sig));
     Ok(vec![Value::Bool(verifies)])
 }
 
