@@ -105,7 +105,7 @@ fn standard_library() {
 
 #[test]
 fn framework() {
-    run("framework", &[source_package(noema_move_stdlib::package())], 320);
+    run("framework", &[source_package(noema_move_stdlib::package())], 345);
 }
 
 #[test]

@@ -210,6 +210,7 @@ module aptos_std::utility_tests {
     fun shares_follow_the_pot() {
         let pool = pool_u64::new(3);
         assert!(pool.total_coins() == 0 && pool.total_shares() == 0 && pool.buy_in(@0xA, 0) == 0);
+        assert!(pool.balance(@0xA) == 0);
         assert!(pool.buy_in(@0xA, 1000) == 1000 && pool.buy_in(@0xB, 500) == 500);
         pool.update_total_coins(3000);
         assert!(pool.balance(@0xA) == 2000 && pool.balance(@0xB) == 1000 && pool.balance(@0xC) == 0);
