@@ -27,14 +27,24 @@ impl Code {
 
     /// One sentence on what the code means.
     #[must_use]
-    pub fn explanation(self) -> &'static str {
-        TABLE.iter().find(|(code, _)| *code == self).map_or("", |(_, explanation)| explanation)
+    pub fn summary(self) -> &'static str {
+        self.entry().map_or("", |entry| entry.summary)
+    }
+
+    /// The code of which this one is a special case, if it is one.
+    #[must_use]
+    pub fn general(self) -> Option<Self> {
+        self.entry().and_then(|entry| entry.general)
     }
 
     /// The code called `name`, in any case of letters.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        TABLE.iter().map(|(code, _)| *code).find(|code| code.0.eq_ignore_ascii_case(name))
+        TABLE.iter().map(|entry| entry.code).find(|code| code.0.eq_ignore_ascii_case(name))
+    }
+
+    fn entry(self) -> Option<&'static Entry> {
+        TABLE.iter().find(|entry| entry.code == self)
     }
 }
 
@@ -44,16 +54,31 @@ impl fmt::Display for Code {
     }
 }
 
+/// A line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// One sentence on what it means.
+    pub summary: &'static str,
+    /// The code of which it is a special case.
+    pub general: Option<Code>,
+}
+
 macro_rules! codes {
-    ($($name:ident $code:literal $explanation:literal;)*) => {
+    ($($name:ident $code:literal $(of $general:ident)? $summary:literal;)*) => {
         $(
-            #[doc = $explanation]
+            #[doc = $summary]
             pub const $name: Code = Code($code);
         )*
 
-        /// Every code with its explanation, in the order of the passes.
-        pub const TABLE: &[(Code, &str)] = &[$(($name, $explanation)),*];
+        /// Every code, in the order of the passes.
+        pub const TABLE: &[Entry] = &[$(
+            Entry { code: $name, summary: $summary, general: codes!(@general $($general)?) }
+        ),*];
     };
+    (@general) => { None };
+    (@general $general:ident) => { Some($general) };
 }
 
 codes! {
@@ -105,6 +130,12 @@ codes! {
     UNBOUND_FIELD "E0409" "The type has no such field.";
     UNBOUND_METHOD "E0410" "The type has no such method.";
     UNUSED_LOCAL "W0401" "A local or parameter is never used.";
+    UNUSED_PARAMETER "W0402" of UNUSED_LOCAL "A parameter is never used.";
+    UNUSED_USE "W0403" "A name that a `use` brings into scope is never used.";
+    UNUSED_FUNCTION "W0404" "A private function is never called.";
+    UNUSED_CONSTANT "W0405" "A constant is never used.";
+    UNUSED_STRUCT "W0406" "A struct is never mentioned.";
+    UNUSED_MUT "W0407" "A local is declared with `mut` and never changed.";
 
     TYPE_MISMATCH "E0501" "An expression has another type than the place it stands in wants.";
     CANNOT_INFER "E0502" "A type could not be inferred and must be written.";
@@ -125,6 +156,30 @@ codes! {
     BAD_ENTRY "E0517" "A function cannot have this modifier.";
     NOT_EXHAUSTIVE "E0519" "The arms of a match leave values out.";
     IMMUTABLE_LOCAL "E0518" "Edition 2024 assigns and mutably borrows only locals declared with mut.";
+
+    SHARED_FIELD_MISSING "E0520" "A field is reached without `match`, and not every variant of the enum has it.";
+    SHARED_FIELD_TYPES "E0521" "A field is reached without `match`, and the variants of the enum give it different types.";
+
+    ARGUMENT_TYPE "E0531" of TYPE_MISMATCH "An argument has another type than the parameter it is for.";
+    RECEIVER_TYPE "E0532" of TYPE_MISMATCH "The receiver of a method call has another type than the method's first parameter.";
+    FIELD_TYPE "E0533" of TYPE_MISMATCH "The value given to a field has another type than the field.";
+    RESULT_TYPE "E0534" of TYPE_MISMATCH "A function returns a value of another type than it declares.";
+    CONDITION_TYPE "E0535" of TYPE_MISMATCH "A condition or guard is not a bool.";
+    BRANCH_TYPES "E0536" of TYPE_MISMATCH "The branches of an `if` or the arms of a `match` have different types.";
+    OPERAND_TYPE "E0537" of TYPE_MISMATCH "An operand has another type than its operator wants.";
+    SHIFT_AMOUNT_TYPE "E0538" of TYPE_MISMATCH "The number of bits to shift by is a u8.";
+    LET_TYPE "E0539" of TYPE_MISMATCH "The value of a `let` has another type than the one written.";
+    ASSIGNED_TYPE "E0540" of TYPE_MISMATCH "A value is assigned to a place of another type.";
+    ANNOTATED_TYPE "E0541" of TYPE_MISMATCH "An expression `(e: T)` is not of type `T`.";
+    ABORT_CODE_TYPE "E0542" of TYPE_MISMATCH "An abort code is a u64, or an `#[error]` constant.";
+    ELEMENT_TYPE "E0543" of TYPE_MISMATCH "The elements of a vector literal have different types.";
+    INDEX_TYPE "E0544" of TYPE_MISMATCH "The index of a vector is a u64.";
+    LOOP_BODY_TYPE "E0545" of TYPE_MISMATCH "The body of a loop has a value, which nothing takes.";
+    CONSTANT_TYPE "E0546" of TYPE_MISMATCH "A constant's value is not of the type written.";
+    PATTERN_TYPE "E0547" of TYPE_MISMATCH "A pattern matches values of another type than the one it is compared with.";
+    LAMBDA_TYPE "E0548" of TYPE_MISMATCH "A lambda returns a value of another type than its parameter declares.";
+    BREAK_TYPE "E0549" of TYPE_MISMATCH "The values with which a loop or block is left have different types.";
+    STORAGE_ARGUMENT_TYPE "E0550" of TYPE_MISMATCH "An argument of a storage operation has the wrong type.";
 
     UNASSIGNED_LOCAL "E0601" "A local is read where it may not have a value yet.";
     USE_AFTER_MOVE "E0602" "A local is used after its value was moved out.";

@@ -20,11 +20,13 @@ fn sample() -> (Files, Diagnostics) {
 #[test]
 fn codes_are_unique_and_explained() {
     let mut seen = std::collections::BTreeSet::new();
-    for (code, explanation) in codes::TABLE {
+    for entry in codes::TABLE {
+        let code = entry.code;
         assert!(seen.insert(code.as_str()), "{code} twice");
-        assert!(explanation.ends_with('.'), "{code}");
-        assert_eq!(Code::parse(&code.as_str().to_lowercase()), Some(*code));
-        assert_eq!(code.explanation(), *explanation);
+        assert!(entry.summary.ends_with('.'), "{code}");
+        assert_eq!(Code::parse(&code.as_str().to_lowercase()), Some(code));
+        assert_eq!(code.summary(), entry.summary);
+        assert!(code.general().is_none_or(|general| general.severity() == code.severity()), "{code}");
     }
     assert_eq!(Code::parse("E9998"), None);
 }

@@ -1,9 +1,11 @@
 //! Runs the passes.
 
+mod borrows;
 mod link;
 #[cfg(test)]
 mod tests;
 mod units;
+mod unused;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +150,8 @@ pub(crate) fn compile_units(
     let program = expand(packages, options.test, &mut diagnostics);
     let test_plan = options.test.then(|| TestPlan::new(&program, &mut diagnostics));
     let compiled = link::compile(&program, &files, &mut diagnostics);
-    let diagnostics = without_foreign_warnings(diagnostics, &foreign);
+    unused::report(&program, &files, &mut diagnostics);
+    let diagnostics = without_foreign_warnings(unused::without_allowed(&program, diagnostics), &foreign);
     match compiled {
         Some((modules, scripts)) if !diagnostics.has_errors() => {
             Ok(CompiledProgram { modules, scripts, test_plan, files, warnings: diagnostics })

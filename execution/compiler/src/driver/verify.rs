@@ -3,21 +3,22 @@
 //! The compiler itself checks everything but borrows, limits and endless instantiation: a rejection for one of those is
 //! an error in the source and shown there, any other is reported as a fault of the compiler.
 
-use noema_bytecode::{Bytecode, CompiledModule};
+use noema_bytecode::{Bytecode, CodeUnit, CompiledModule};
 use noema_execution_api::StatusCode;
 use noema_verifier::{Limits, VerifyError, verify_module, verify_script};
 
 use crate::diagnostics::{Code, Diagnostic, Diagnostics, Span, codes};
 use crate::emit::SourceMap;
 
-use super::{CompiledScriptUnit, CompiledUnit};
+use super::{CompiledScriptUnit, CompiledUnit, borrows};
+
+/// How many functions of a module are looked at once one is wrong.
+const FAULTY_FUNCTIONS_MAX: usize = 50;
 
 pub(super) fn verify(modules: &[CompiledUnit], scripts: &[CompiledScriptUnit], diagnostics: &mut Diagnostics) {
     let limits = Limits::default();
     for unit in modules {
-        if let Err(error) = verify_module(&unit.module, &limits) {
-            diagnostics.push(explain(&error, &unit.ident.to_string(), &unit.module, &unit.source_map));
-        }
+        verify_unit(unit, &limits, diagnostics);
     }
     for unit in scripts {
         if let Err(error) = verify_script(&unit.script, &limits) {
@@ -27,6 +28,31 @@ pub(super) fn verify(modules: &[CompiledUnit], scripts: &[CompiledScriptUnit], d
                 &unit.script.module,
                 &unit.source_map,
             ));
+        }
+    }
+}
+
+/// Verifies a module; what is wrong in one function does not hide what is wrong in the next.
+fn verify_unit(unit: &CompiledUnit, limits: &Limits, diagnostics: &mut Diagnostics) {
+    let Err(mut error) = verify_module(&unit.module, limits) else { return };
+    let mut rest = unit.module.clone();
+    for _ in 0..FAULTY_FUNCTIONS_MAX {
+        diagnostics.push(explain(&error, &unit.ident.to_string(), &unit.module, &unit.source_map));
+        let Some((index, _)) = &error.location.function else { return };
+        if borrow_message(error.status).is_none() {
+            return;
+        }
+        let Some(code) = rest.function_defs.get_mut(index.index()).and_then(|function| function.code.as_mut()) else {
+            return;
+        };
+        let idle = vec![Bytecode::LdU64(0), Bytecode::Abort];
+        if code.code == idle {
+            return;
+        }
+        *code = CodeUnit { code: idle, jump_tables: Vec::new(), locals: code.locals };
+        match verify_module(&rest, limits) {
+            Err(next) if borrow_message(next.status).is_some() => error = next,
+            _ => return,
         }
     }
 }
@@ -137,33 +163,28 @@ fn at(code: Code, span: Option<Span>, message: &str) -> Diagnostic {
     }
 }
 
-/// Points at the last borrow of the same local before the offending instruction.
+/// Points at both ends of a conflict: where the reference in the way was made, and where it is used later.
 fn point_at_borrow(
-    diagnostic: Diagnostic,
+    mut diagnostic: Diagnostic,
     module: &CompiledModule,
     map: &SourceMap,
     position: usize,
     offset: Option<usize>,
 ) -> Diagnostic {
-    let code = module.function_defs.get(position).and_then(|function| function.code.as_ref());
-    let (Some(code), Some(offset), Some(function)) = (code, offset, map.functions.get(position)) else {
-        return diagnostic;
-    };
-    let wanted = match code.code.get(offset) {
-        Some(
-            Bytecode::MoveLoc(local)
-            | Bytecode::CopyLoc(local)
-            | Bytecode::StLoc(local)
-            | Bytecode::MutBorrowLoc(local)
-            | Bytecode::ImmBorrowLoc(local),
-        ) => *local,
-        _ => return diagnostic,
-    };
-    let borrow = code.code[..offset].iter().rposition(
-        |bytecode| matches!(bytecode, Bytecode::MutBorrowLoc(local) | Bytecode::ImmBorrowLoc(local) if *local == wanted),
-    );
-    match borrow.and_then(|borrow| function.code.get(borrow)) {
-        Some(span) if diagnostic.span() != Some(*span) => diagnostic.secondary(*span, "borrowed here"),
-        _ => diagnostic,
+    let (Some(function), Some(offset)) = (map.functions.get(position), offset) else { return diagnostic };
+    let Some(culprit) = borrows::culprit(module, position, function, offset) else { return diagnostic };
+    let conflict = diagnostic.span();
+    let whose = culprit.name.map_or_else(|| "the reference".to_owned(), |name| format!("the reference `{name}`"));
+    if let Some(place) = culprit.place {
+        diagnostic = diagnostic.label(format!("`{place}` is in conflict here"));
+    }
+    if let Some(made) = culprit.made.filter(|made| Some(*made) != conflict) {
+        diagnostic = diagnostic.secondary(made, format!("{whose} is made here"));
+    }
+    match culprit.used {
+        Some(used) if Some(used) == conflict => diagnostic,
+        Some(used) if culprit.made == Some(used) => diagnostic,
+        Some(used) => diagnostic.secondary(used, format!("{whose} is used later, here")),
+        None => diagnostic,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::diagnostics::{Diagnostics, Span};
+use crate::diagnostics::{Diagnostic, Diagnostics, Span, codes};
 use crate::name::{FunKind, Globals};
 use crate::parse::ast::BinaryOp;
 use crate::typing::{
@@ -43,6 +43,8 @@ pub(super) struct Closure<'a> {
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
     pub(super) function: FunId,
+    /// The frame whose code contains the call.
+    pub(super) parent: Option<usize>,
     pub(super) body: &'a Body,
     /// Types for the function's type parameters.
     pub(super) args: Vec<Ty>,
@@ -82,6 +84,7 @@ pub(super) fn lower_function<'a>(
     let end = Target { end: Label(0), head: None, dest: Dest::Return };
     let frame = Frame {
         function: id,
+        parent: None,
         body,
         args: Vec::new(),
         slots: BTreeMap::new(),
@@ -331,8 +334,19 @@ impl<'a> Lower<'a> {
             ExpKind::Call(function, args, parts) => self.call(*function, args, parts, span),
             ExpKind::Builtin(builtin, ty, parts) => {
                 self.operands(&parts.iter().collect::<Vec<_>>());
-                if let Ty::Data(data, args) = self.ty(ty) {
-                    self.emit(Op::Global(*builtin, data, args.to_vec()), span);
+                match self.ty(ty) {
+                    Ty::Data(data, args) => self.emit(Op::Global(*builtin, data, args.to_vec()), span),
+                    other => {
+                        let shown = other.display(self.globals, &[]);
+                        self.diagnostics.push(
+                            Diagnostic::new(
+                                codes::BAD_STORAGE_ACCESS,
+                                span,
+                                format!("expanded here, global storage is reached for `{shown}`, which is no struct"),
+                            )
+                            .note("a type parameter of an inline function must stand for a struct of the caller's module"),
+                        );
+                    }
                 }
             }
             ExpKind::Vector(element, parts) => {
@@ -356,6 +370,9 @@ impl<'a> Lower<'a> {
             ExpKind::BorrowLocal(mutable, local) => {
                 let slot = self.slot(*local);
                 self.emit(Op::BorrowLocal(*mutable, slot), span);
+            }
+            ExpKind::BorrowField(mutable, base, field) if !field.shared.is_empty() => {
+                self.shared_field(*mutable, base, field, span);
             }
             ExpKind::BorrowField(mutable, base, field) => {
                 self.value(base);
@@ -391,9 +408,11 @@ impl<'a> Lower<'a> {
                 self.operands(&[left, right]);
                 self.emit(Op::Binary(*op), span);
             }
-            ExpKind::Cast(int, inner) => {
+            ExpKind::Cast(inner) => {
                 self.value(inner);
-                self.emit(Op::Cast(*int), span);
+                if let Ty::Int(int) = self.ty(&exp.ty) {
+                    self.emit(Op::Cast(int), span);
+                }
             }
             _ => {}
         }
@@ -493,12 +512,12 @@ pub(super) fn branches(globals: &Globals, exp: &Exp) -> bool {
                 })
                 || result.as_ref().is_some_and(|result| branches(globals, result))
         }
+        ExpKind::BorrowField(_, inner, field) => !field.shared.is_empty() || branches(globals, inner),
         ExpKind::BorrowTemp(_, inner)
-        | ExpKind::BorrowField(_, inner, _)
         | ExpKind::Deref(inner)
         | ExpKind::Freeze(inner)
         | ExpKind::Not(inner)
-        | ExpKind::Cast(_, inner) => branches(globals, inner),
+        | ExpKind::Cast(inner) => branches(globals, inner),
         ExpKind::Binary(BinaryOp::And | BinaryOp::Or, ..) => true,
         ExpKind::Binary(_, left, right) | ExpKind::BorrowElement(_, _, left, right) => {
             branches(globals, left) || branches(globals, right)

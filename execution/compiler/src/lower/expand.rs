@@ -23,7 +23,7 @@ impl<'a> Lower<'a> {
         span: Span,
     ) {
         let Some(body) = self.bodies.get(&function) else { return };
-        let is_recursive = self.frames.iter().any(|frame| frame.function == function && !self.is_suspended(frame));
+        let is_recursive = self.is_open(function);
         if is_recursive || self.frames.len() >= EXPANSION_DEPTH_MAX {
             let info = self.globals.function(function);
             self.diagnostics.push(
@@ -38,6 +38,7 @@ impl<'a> Lower<'a> {
         let end = self.label();
         let mut frame = Frame {
             function,
+            parent: Some(self.frame),
             body,
             args,
             slots: BTreeMap::new(),
@@ -83,10 +84,17 @@ impl<'a> Lower<'a> {
         self.load_all(slots, span);
     }
 
-    /// While a lambda of a caller runs, the frames it was passed through are not the ones calling.
-    fn is_suspended(&self, frame: &Frame<'_>) -> bool {
-        let position = self.frames.iter().position(|known| std::ptr::eq(known, frame));
-        position.is_some_and(|position| position > self.frame)
+    /// Whether the code being lowered stands in the body of `function`. While a caller's lambda runs, the functions it
+    /// was passed to are not around it.
+    fn is_open(&self, function: FunId) -> bool {
+        let mut next = Some(self.frame);
+        while let Some(frame) = next {
+            if self.frames[frame].function == function {
+                return true;
+            }
+            next = self.frames[frame].parent;
+        }
+        false
     }
 
     /// The body of a lambda runs in the frame it was written in.

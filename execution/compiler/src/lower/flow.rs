@@ -243,6 +243,7 @@ impl Flow<'_> {
                         *usage = match *usage {
                             Usage::Infer if !self.abilities[slot].has(Ability::Copy) => Usage::Move,
                             Usage::Infer | Usage::Copy if live.has(slot) => Usage::Copy,
+                            Usage::Infer if !self.abilities[slot].has(Ability::Drop) => Usage::Move,
                             Usage::Infer | Usage::Copy => {
                                 let may_be_borrowed =
                                     self.borrowed.has(slot) && (below[index] || live.intersects(&self.own_refs));

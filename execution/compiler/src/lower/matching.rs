@@ -8,7 +8,7 @@ use noema_types::U256;
 use crate::diagnostics::Span;
 use crate::name::DataKind;
 use crate::parse::ast::BinaryOp;
-use crate::typing::{CODELESS_ABORT, DataId, Exp, Int, LocalId, Match, Pat, Ty, Usage};
+use crate::typing::{CODELESS_ABORT, DataId, Exp, FieldRef, Int, LocalId, Match, Pat, Ty, Usage};
 
 use super::exp::{Dest, Lower};
 use super::ir::{Label, Op, Slot};
@@ -259,6 +259,41 @@ impl<'a> Lower<'a> {
                 parts.iter().rev().for_each(|part| self.take_apart(part, *span));
             }
         }
+    }
+
+    /// A reference to a field that every variant has, each at its own position.
+    pub(super) fn shared_field(&mut self, mutable: bool, base: &'a Exp, field: &FieldRef, span: Span) {
+        let args = self.types(&field.args);
+        let of_variant = |variant: usize| self.field_types(field.data, Some(variant), &args);
+        let all: Vec<Vec<Ty>> = (0..field.shared.len()).map(of_variant).collect();
+        let base_ty = self.ty(&base.ty);
+        let is_frozen = !matches!(base_ty, Ty::Ref(true, _));
+        let whole = self.temporary(base_ty, span);
+        self.exp(base, &Dest::Store(vec![whole]));
+        let result = self.temporary(Ty::reference(mutable, all[0][field.shared[0]].clone()), span);
+        let end = self.label();
+        let labels: Vec<Label> = all.iter().map(|_| self.label()).collect();
+        self.emit(Op::Load(whole, Usage::Copy), span);
+        if !is_frozen {
+            self.emit(Op::Freeze, span);
+        }
+        self.emit(Op::Switch(field.data, labels.clone()), span);
+        for (variant, (label, types)) in labels.into_iter().zip(&all).enumerate() {
+            self.bind(label, span);
+            self.emit(Op::Load(whole, Usage::Infer), span);
+            if !is_frozen && !mutable {
+                self.emit(Op::Freeze, span);
+            }
+            self.emit(Op::UnpackRef(mutable, field.data, variant, args.clone()), span);
+            for position in (0..types.len()).rev() {
+                let op = if position == field.shared[variant] { Op::Store(result) } else { Op::Pop };
+                self.emit(op, span);
+            }
+            self.emit(Op::Branch(end), span);
+        }
+        self.bind(end, span);
+        self.release(whole);
+        self.load_all(vec![result], span);
     }
 
     /// `e is V | W`; the operand is a `&` reference.

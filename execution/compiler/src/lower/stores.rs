@@ -131,7 +131,7 @@ fn is_pure(exp: &Exp) -> bool {
         ExpKind::Binary(op, left, right) => {
             !matches!(op, BinaryOp::And | BinaryOp::Or) && is_pure(left) && is_pure(right)
         }
-        ExpKind::Cast(_, inner) | ExpKind::Not(inner) => is_pure(inner),
+        ExpKind::Cast(inner) | ExpKind::Not(inner) => is_pure(inner),
         ExpKind::Deref(inner) => is_own_place(inner),
         _ => is_literal(exp),
     }
@@ -141,7 +141,7 @@ fn is_pure(exp: &Exp) -> bool {
 fn is_own_place(exp: &Exp) -> bool {
     match &exp.kind {
         ExpKind::BorrowLocal(..) => true,
-        ExpKind::BorrowField(_, base, _) => is_own_place(base),
+        ExpKind::BorrowField(_, base, field) => field.shared.is_empty() && is_own_place(base),
         _ => false,
     }
 }

@@ -75,10 +75,15 @@ fn declare_module(globals: &mut Globals, module: &ExpandedModule, diagnostics: &
         functions: Vec::new(),
         constants: Vec::new(),
         aliases: Aliases::default(),
-        public_methods: std::collections::BTreeMap::new(),
+        open_methods: std::collections::BTreeMap::new(),
         friends: module.friends.iter().map(|friend| (friend.module.clone(), friend.span)).collect(),
         span: module.span,
     });
+    for attribute in module.attributes.raw.iter().filter(|attribute| attribute.name.value == "defines_primitive") {
+        if let ast::AttributeArgs::List(names) = &attribute.args {
+            globals.primitive_homes.extend(names.iter().map(|one| (one.name.value.clone(), id)));
+        }
+    }
     for item in &module.structs {
         let is_upper = item.item.name.value.starts_with(|c: char| c.is_ascii_uppercase());
         let data = DataId(next_id(&globals.datatypes));
@@ -137,7 +142,7 @@ fn declare_script(globals: &mut Globals, script: &ExpandedScript, position: usiz
         functions: Vec::new(),
         constants: Vec::new(),
         aliases: Aliases::default(),
-        public_methods: std::collections::BTreeMap::new(),
+        open_methods: std::collections::BTreeMap::new(),
         friends: Vec::new(),
         span: script.span,
     });
@@ -242,6 +247,7 @@ fn declare_function(
         entry,
         kind,
         type_params: Vec::new(),
+        open_types: 0,
         params: Vec::new(),
         result: Ty::Error,
         acquires: None,
@@ -346,10 +352,11 @@ fn resolve_methods(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagn
         if let ExpandedUseKind::Method { function, receiver, method } = &item.kind
             && let Some((head, function)) = scope.method(globals, diagnostics, function, receiver)
         {
-            let module = &mut globals.modules[id.0 as usize];
-            module.aliases.methods.insert((head, method.value.clone()), function);
-            if item.visibility.span().is_some() {
-                module.public_methods.insert((head, method.value.clone()), function);
+            let key = (head, method.value.clone());
+            let home = &mut globals.modules[id.0 as usize];
+            home.aliases.methods.insert(key.clone(), function);
+            if !matches!(item.visibility, Visibility::Private) {
+                home.open_methods.insert(key, function);
             }
         }
     }
@@ -452,11 +459,20 @@ fn resolve_functions(
         let ast = &item.item;
         let scope = Scope::new(id, names(&ast.type_params));
         let type_params = type_params(&ast.type_params, false, diagnostics);
+        let mut open_types = 0;
+        let mut open = |_| {
+            open_types += 1;
+            Ty::Param(u16::try_from(type_params.len() + open_types - 1).unwrap_or(u16::MAX))
+        };
+        let mut written = |ty: &ast::Type, diagnostics: &mut Diagnostics| match ast.kind {
+            FunctionKind::Macro => scope.ty(globals, diagnostics, &mut Some(&mut open), ty),
+            _ => scope.ty(globals, diagnostics, &mut None, ty),
+        };
         let params: Vec<(Name, Ty)> = ast
             .params
             .iter()
             .map(|param| {
-                let ty = scope.ty(globals, diagnostics, &mut None, &param.ty);
+                let ty = written(&param.ty, diagnostics);
                 if matches!(ty, Ty::Tuple(_)) {
                     diagnostics.push(Diagnostic::new(codes::BAD_TYPE, param.ty.span, "a parameter cannot be a tuple"));
                 }
@@ -469,12 +485,13 @@ fn resolve_functions(
                 (param.name.clone(), ty)
             })
             .collect();
-        let result = scope.ty(globals, diagnostics, &mut None, &ast.result);
+        let result = written(&ast.result, diagnostics);
         let acquires = ast.acquires.as_ref().map(|paths| {
             paths.iter().filter_map(|path| resolve_acquired(globals, &scope, path, diagnostics)).collect()
         });
         let info = &mut globals.functions[function.0 as usize];
         info.type_params = type_params;
+        info.open_types = open_types;
         info.params = params;
         info.result = result;
         info.acquires = acquires;

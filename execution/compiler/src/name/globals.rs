@@ -18,6 +18,8 @@ pub struct Globals {
     pub modules: Vec<ModuleInfo>,
     /// The number of a module.
     pub module_ids: BTreeMap<ModuleIdent, ModId>,
+    /// Modules that say `#[defines_primitive(name)]`, by that name.
+    pub primitive_homes: BTreeMap<Symbol, ModId>,
     /// By [`DataId`].
     pub datatypes: Vec<DataInfo>,
     /// By [`FunId`].
@@ -59,8 +61,8 @@ pub struct ModuleInfo {
     pub constants: Vec<ConstId>,
     /// Names brought in by its uses.
     pub(crate) aliases: Aliases,
-    /// What `public use fun` adds to the methods of the module's own type, everywhere.
-    pub(crate) public_methods: BTreeMap<(TypeHead, Symbol), FunId>,
+    /// Methods that `public use fun` gives to the module's types, open to everyone.
+    pub open_methods: BTreeMap<(TypeHead, Symbol), FunId>,
     /// Declared friends.
     pub friends: Vec<(ModuleIdent, Span)>,
     /// The whole module.
@@ -186,6 +188,8 @@ pub struct FunInfo {
     pub kind: FunKind,
     /// Type parameters.
     pub type_params: Vec<TypeParamInfo>,
+    /// How many types of a macro's signature are left open with `_`: type parameters behind the written ones.
+    pub open_types: usize,
     /// Parameters.
     pub params: Vec<(Name, Ty)>,
     /// Result.

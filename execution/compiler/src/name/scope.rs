@@ -63,9 +63,21 @@ impl Scope {
             return Some(self.module);
         }
         self.layers(globals).find_map(|layer| layer.modules.get(name).copied()).or_else(|| match name {
-            "vector" | "option" => globals.system_module(name),
+            "vector" | "option" | "internal" => globals.system_module(name),
+            "object" | "transfer" | "tx_context" => self.sui_module(globals, name),
             _ => None,
         })
+    }
+
+    /// `sui::name`, in packages that know the address `sui`: its modules every contract needs are in scope there.
+    fn sui_module(&self, globals: &Globals, name: &str) -> Option<ModId> {
+        let address = *globals.module(self.module).addresses.get("sui")?;
+        globals.module_ids.get(&ModuleIdent { address, name: name.into() }).copied()
+    }
+
+    /// What a `use` calls `name`.
+    pub(crate) fn imported(&self, globals: &Globals, name: &str) -> Option<Member> {
+        self.layers(globals).find_map(|layer| layer.members.get(name).copied())
     }
 
     /// The member called `name` here.
@@ -78,6 +90,8 @@ impl Scope {
             .or_else(|| globals.module(self.module).aliases.members.get(name).copied())
             .or_else(|| match name {
                 "Option" => globals.system_member("option", "Option"),
+                "UID" | "ID" => globals.module(self.sui_module(globals, "object")?).members.get(name).copied(),
+                "TxContext" => globals.module(self.sui_module(globals, "tx_context")?).members.get(name).copied(),
                 _ => None,
             })
     }

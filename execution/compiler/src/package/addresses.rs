@@ -41,6 +41,11 @@ pub(super) fn assign(
             give(&mut values, name, value, Some(address.span), diagnostics);
         }
     }
+    for manifest in packages.iter().map(|package| &package.manifest).filter(|manifest| manifest.is_plain) {
+        if let Some(value) = manifest.published_at {
+            values.entry(Symbol::from(manifest.name.as_str())).or_insert(Given { value, span: None });
+        }
+    }
     if options.test || options.dev {
         let root = packages.last().map(|package| &package.manifest.dev_addresses);
         for (name, address) in root.into_iter().flatten() {
@@ -119,7 +124,9 @@ fn fill(packages: &mut [Package], values: &BTreeMap<Symbol, Given>, options: &Lo
     let mut visible: BTreeMap<Symbol, NamedAddresses> = BTreeMap::new();
     for package in packages {
         let dev = package.is_target.then_some(&package.manifest.dev_addresses);
+        let named_after = package.manifest.is_plain.then(|| package.name.clone());
         let own = package.manifest.addresses.keys().chain(dev.into_iter().flatten().map(|(name, _)| name));
+        let own = own.chain(&named_after);
         let mut names: NamedAddresses = own.filter_map(|name| Some((name.clone(), values.get(name)?.value))).collect();
         for name in SYSTEM {
             names.insert(Symbol::from(*name), Address::ONE);

@@ -8,7 +8,11 @@ use super::manifest::{self, Dependency, Location, Manifest};
 use super::sources::{self, Text};
 use super::{EmbeddedPackages, LOOSE_PACKAGE, LoadFailure, LoadOptions, LoadedProgram, Package, addresses};
 use crate::diagnostics::{Diagnostic, Diagnostics, FileId, Files, Span, Symbol, codes};
+use crate::expand::ast::Edition;
 use crate::limits::PACKAGES_MAX;
+
+/// Embedded packages that packages of edition 2024 depend on without saying so.
+const IMPLICIT: &[&str] = &["MoveStdlib", "Sui"];
 
 /// Where a package's files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +195,15 @@ impl<'a> Loader<'a> {
         let dev = is_root && (self.options.test || self.options.dev);
         let dev_dependencies = dev.then_some(&manifest.dev_dependencies);
         let mut loaded = BTreeSet::new();
+        let is_library = IMPLICIT.contains(&manifest.name.as_str());
+        if (manifest.edition == Edition::E2024 || manifest.is_plain) && matches!(origin, Origin::Directory(_)) && !is_library {
+            // Packages of that edition need not name the libraries that come with the tool.
+            for name in IMPLICIT {
+                if self.embedded.find(name).is_some() && !self.open.iter().any(|(_, open)| open == name) {
+                    loaded.extend(self.load(Origin::Embedded((*name).to_owned()), None));
+                }
+            }
+        }
         for (name, dependency) in manifest.dependencies.iter().chain(dev_dependencies.into_iter().flatten()) {
             if let Some(symbol) = self.load_dependency(origin, name, dependency) {
                 loaded.insert(symbol);

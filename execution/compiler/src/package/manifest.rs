@@ -33,6 +33,9 @@ pub struct Manifest {
     pub authors: Vec<String>,
     /// `flavor`
     pub flavor: Option<String>,
+    /// Whether it is one of Sui's newer manifests, which name neither addresses nor the libraries of the tool: the
+    /// package's name is that of its address.
+    pub is_plain: bool,
     /// `[addresses]`
     pub addresses: BTreeMap<Symbol, NamedAddress>,
     /// `[dev-addresses]`
@@ -185,6 +188,8 @@ impl Reader<'_> {
             None => {}
         }
         manifest.addresses = self.addresses(table, "addresses");
+        manifest.is_plain = table.get("addresses").is_none()
+            && (manifest.edition == Edition::E2024 || table.get("dependencies").is_none());
         manifest.dev_addresses = self.addresses(table, "dev-addresses");
         manifest.dependencies = self.dependencies(table, "dependencies");
         manifest.dev_dependencies = self.dependencies(table, "dev-dependencies");

@@ -30,6 +30,8 @@ pub(super) struct Parser<'a> {
     /// Deepest nesting reached by the operand being parsed, chains included; see [`Parser::chain_link`].
     peak: u32,
     errors: usize,
+    /// The `as` that casts all of the parentheses it closes: `(a + b as u64)`.
+    pub(super) whole_cast: Option<usize>,
     /// `..` in packs and calls that no assignment has claimed yet, by where the path before it starts.
     pub(super) unclaimed_rests: BTreeMap<u32, Spanned<usize>>,
     pub(super) diagnostics: &'a mut Diagnostics,
@@ -47,6 +49,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             peak: 0,
             errors: 0,
+            whole_cast: None,
             unclaimed_rests: BTreeMap::new(),
             diagnostics,
         }
@@ -97,6 +100,13 @@ impl<'a> Parser<'a> {
             TokenKind::Ident => self.text_of(token.span),
             _ => "",
         }
+    }
+
+    /// Whether the token at a position is the word.
+    pub(super) fn is_word(&self, position: usize, word: &str) -> bool {
+        self.tokens
+            .get(position)
+            .is_some_and(|token| token.kind == TokenKind::Ident && self.text_of(token.span) == word)
     }
 
     pub(super) fn at_word(&self, word: &str) -> bool {

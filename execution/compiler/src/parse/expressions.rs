@@ -255,11 +255,22 @@ impl Parser<'_> {
         if self.eat(TokenKind::RParen) {
             return Ok(self.exp_from(opener, ExpKind::Tuple(Vec::new())));
         }
-        let first = self.exp()?;
+        let found = self.find_whole_cast();
+        let outer = std::mem::replace(&mut self.whole_cast, found);
+        let first = self.exp();
+        let whole_cast = std::mem::replace(&mut self.whole_cast, outer);
+        let first = first?;
         match self.kind() {
             TokenKind::RParen => {
                 self.advance();
                 Ok(first)
+            }
+            _ if whole_cast == Some(self.position) => {
+                self.advance();
+                let ty = self.ty()?;
+                self.close(TokenKind::RParen, opener, "after the type")?;
+                let span = first.span.to(ty.span);
+                Ok(Exp { kind: ExpKind::Cast { inner: Box::new(first), ty }, span })
             }
             TokenKind::Colon => {
                 self.advance();
@@ -272,6 +283,11 @@ impl Parser<'_> {
                 self.advance();
                 let mut elements = vec![first];
                 elements.extend(self.comma_list(TokenKind::RParen, opener, "at the end of the tuple", Self::exp)?);
+                if elements.len() == 1
+                    && let Some(only) = elements.pop()
+                {
+                    return Ok(only);
+                }
                 Ok(self.exp_from(opener, ExpKind::Tuple(elements)))
             }
             _ => {
@@ -279,6 +295,34 @@ impl Parser<'_> {
                 Ok(first)
             }
         }
+    }
+
+    /// Behind `(`: the position of the `as` in `(a + b as u64)`, which in Move 1 casts the sum. Only where nothing else
+    /// could be meant: one `as` that a plain type and `)` follow, and nothing but operators and operands before it.
+    fn find_whole_cast(&self) -> Option<usize> {
+        let end = self.behind_partner(self.position.checked_sub(1)?)?.checked_sub(1)?;
+        let cast = end.checked_sub(2)?;
+        if cast <= self.position || !self.is_word(cast, "as") || self.at_control() {
+            return None;
+        }
+        let mut at = self.position;
+        while at < cast {
+            let ahead = at - self.position;
+            let is_plain = match self.kind_at(ahead) {
+                TokenKind::Comma | TokenKind::Semicolon | TokenKind::Colon | TokenKind::Equal | TokenKind::Label => false,
+                TokenKind::PipePipe | TokenKind::Pipe if ahead == 0 => false,
+                TokenKind::Ident => !matches!(
+                    self.word_at(ahead),
+                    "as" | "is" | "if" | "else" | "while" | "loop" | "return" | "abort" | "break" | "continue"
+                ),
+                _ => true,
+            };
+            if !is_plain {
+                return None;
+            }
+            at = self.behind_partner(at).unwrap_or(at + 1);
+        }
+        Some(cast)
     }
 
     // -------------------------------------------------------------------------------------------- control flow

@@ -365,7 +365,10 @@ impl Parser<'_> {
             (None, TokenKind::LParen) => {
                 let fields = self.positional_fields()?;
                 abilities.extend(self.has()?);
-                self.expect(TokenKind::Semicolon, "after a struct with positional fields")?;
+                // The Sui dialect leaves it out.
+                if !self.eat(TokenKind::Semicolon) && !self.on_new_line() && self.kind() != TokenKind::RBrace {
+                    self.expect(TokenKind::Semicolon, "after a struct with positional fields")?;
+                }
                 fields
             }
             (None, TokenKind::Semicolon) => {

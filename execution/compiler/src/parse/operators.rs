@@ -133,7 +133,12 @@ impl Parser<'_> {
     /// `2 + a as u64`: refused, because readers disagree on what is cast.
     fn check_ambiguous_cast(&mut self, op: Spanned<BinaryOp>, right: &Exp) {
         // A cast in parentheses ends before the last token, which is `)`.
-        if !matches!(right.kind, ExpKind::Cast { .. }) || right.span.end != self.previous_span().end {
+        // Behind a comparison only the operand can be meant: its result is no integer.
+        let is_clear = matches!(
+            op.value,
+            BinaryOp::Eq | BinaryOp::Neq | BinaryOp::Lt | BinaryOp::Gt | BinaryOp::Le | BinaryOp::Ge
+        ) || matches!(op.value, BinaryOp::And | BinaryOp::Or);
+        if is_clear || !matches!(right.kind, ExpKind::Cast { .. }) || right.span.end != self.previous_span().end {
             return;
         }
         let cast = self.text_of(right.span);
@@ -155,7 +160,9 @@ impl Parser<'_> {
         let before = self.chain_begin();
         let mut inner = self.unary()?;
         loop {
-            let kind = if self.at_word("as") {
+            let kind = if self.at_word("as") && self.whole_cast == Some(self.position) {
+                break;
+            } else if self.at_word("as") {
                 self.advance();
                 self.chain_link()?;
                 let ty = self.cast_type()?;

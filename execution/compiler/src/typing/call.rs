@@ -7,7 +7,8 @@ use crate::parse::ast;
 use super::check::Checker;
 use super::hir::{Builtin, Exp, ExpKind, LValue, Lambda, LocalId};
 use super::macros::Returns;
-use super::ty::{DataId, FunId, Ty};
+use super::role::{self, Role};
+use super::ty::{DataId, FunId, ModId, Ty};
 
 impl Checker<'_> {
     pub(super) fn call(&mut self, callee: &ast::Path, args: &[ast::Exp], expected: Option<&Ty>, span: Span) -> Exp {
@@ -140,7 +141,8 @@ impl Checker<'_> {
             for (position, arg) in args.iter().enumerate() {
                 if matches!(arg.kind, ast::ExpKind::Lambda(_)) == lambdas {
                     let (name, ty) = &params[position + offset];
-                    checked[position + offset] = Some(self.exp_as(arg, ty, &format!("the argument `{}`", name.value)));
+                    let role = Role::argument(&name.value).because(name.span, "is the parameter's type");
+                    checked[position + offset] = Some(self.exp_as(arg, ty, &role));
                 }
             }
         }
@@ -157,7 +159,7 @@ impl Checker<'_> {
             self.error(codes::ARGUMENT_COUNT, span, message);
             return self.error_call(args, span);
         }
-        let checked = args.iter().zip(params).map(|(arg, ty)| self.exp_as(arg, ty, "the argument")).collect();
+        let checked = args.iter().zip(params).map(|(arg, ty)| self.exp_as(arg, ty, &role::ARGUMENT)).collect();
         Exp::new(ExpKind::CallLocal(id, checked), result.clone(), span)
     }
 
@@ -176,6 +178,7 @@ impl Checker<'_> {
         }
         self.regions += 1;
         let region = std::mem::replace(&mut self.region, self.regions);
+        let around = std::mem::take(&mut self.around);
         let returns = std::mem::replace(&mut self.returns, Returns::Nowhere);
         let (targets, body) = self.in_scope(|this| {
             let targets: Vec<LValue> = lambda
@@ -198,9 +201,10 @@ impl Checker<'_> {
                 let written = this.written_type(written);
                 this.infer.unify(&written, &result);
             }
-            (targets, this.exp_as(&lambda.body, &result, "the lambda's value"))
+            (targets, this.exp_as(&lambda.body, &result, &role::LAMBDA))
         });
         self.region = region;
+        self.around = around;
         self.returns = returns;
         let lambda = Lambda { params: targets, param_types: params.to_vec(), body };
         Exp::new(ExpKind::Lambda(Box::new(lambda)), Ty::Fun(params, result), span)
@@ -250,7 +254,8 @@ impl Checker<'_> {
             }
             (_, false) => self.read(place),
         };
-        let receiver = self.coerce(receiver, &param, "the receiver");
+        let role = role::RECEIVER.because(info.params[0].0.span, "is the type of the method's first parameter");
+        let receiver = self.coerce(receiver, &param, &role);
         self.call_with_receiver(function, targs, Some(receiver), args, span)
     }
 
@@ -271,26 +276,35 @@ impl Checker<'_> {
 
     /// A function of the type's module whose first parameter is the type or a reference to it, or a `use fun`.
     fn find_method(&self, head: TypeHead, method: &Name) -> Option<FunId> {
+        let key = (head, method.value.clone());
         if let Some(found) = self.scope.method_alias(self.globals, head, &method.value) {
             return Some(found);
         }
-        let module = match head {
-            TypeHead::Data(data) => self.globals.datatype(data).module,
-            TypeHead::Vector => self.globals.system_module("vector")?,
-            TypeHead::Signer => self.globals.system_module("signer")?,
-            TypeHead::Address => self.globals.system_module("address")?,
-            TypeHead::Bool => self.globals.system_module("bool")?,
-            TypeHead::Int(int) => self.globals.system_module(int.name())?,
+        let fits = |member: Option<Member>| match member {
+            Some(Member::Fun(id)) => {
+                let first = &self.globals.function(id).params.first()?.1;
+                (TypeHead::of(first.pointee()) == Some(head)).then_some(id)
+            }
+            _ => None,
         };
-        let info = self.globals.module(module);
-        let is_method = |id: &FunId| {
-            let first = self.globals.function(*id).params.first();
-            first.is_some_and(|(_, ty)| TypeHead::of(ty.pointee()) == Some(head))
+        let home = self.method_home(head);
+        let own = home.and_then(|module| fits(self.globals.module(module).members.get(&method.value).copied()));
+        own.or_else(|| self.globals.module(home?).open_methods.get(&key).copied())
+            // A function that the module uses by name can be called as a method too.
+            .or_else(|| fits(self.scope.imported(self.globals, &method.value)))
+    }
+
+    /// The module whose functions are the methods of a type.
+    fn method_home(&self, head: TypeHead) -> Option<ModId> {
+        let name = match head {
+            TypeHead::Data(data) => return Some(self.globals.datatype(data).module),
+            TypeHead::Vector => "vector",
+            TypeHead::Signer => "signer",
+            TypeHead::Address => "address",
+            TypeHead::Bool => "bool",
+            TypeHead::Int(int) => int.name(),
         };
-        match info.members.get(&method.value) {
-            Some(Member::Fun(id)) if is_method(id) => Some(*id),
-            _ => info.public_methods.get(&(head, method.value.clone())).copied(),
-        }
+        self.globals.primitive_homes.get(name).copied().or_else(|| self.globals.system_module(name))
     }
 
     fn report_unbound_method(&mut self, holder: &Ty, head: Option<TypeHead>, method: &Name) {
@@ -301,11 +315,7 @@ impl Checker<'_> {
             format!("`{shown}` has no method `{}`", method.value),
         )
         .note("methods are the functions of the type's module whose first parameter is the type or a reference to it");
-        let module = match head {
-            Some(TypeHead::Data(data)) => Some(self.globals.datatype(data).module),
-            Some(TypeHead::Vector) => self.globals.system_module("vector"),
-            _ => None,
-        };
+        let module = head.and_then(|head| self.method_home(head));
         if let Some(module) = module {
             let functions = self.globals.module(module).functions.iter().map(|id| self.globals.function(*id));
             let methods =
@@ -384,7 +394,9 @@ impl Checker<'_> {
             match matched.iter().position(|(info, _)| info.name.value == *wanted) {
                 Some(position) => {
                     let ty = matched[position].0.ty.subst(&args);
-                    let value = self.exp_as(value, &ty, &format!("the field `{}`", name.value));
+                    let role =
+                        Role::field(&name.value).because(matched[position].0.name.span, "is the field's type");
+                    let value = self.exp_as(value, &ty, &role);
                     checked.push((position, value));
                 }
                 None => {
@@ -440,12 +452,12 @@ impl Checker<'_> {
         }
         let (checked, result) = match builtin {
             Builtin::MoveTo => {
-                let signer = self.exp_as(&args[0], &Ty::reference(false, Ty::Signer), "the signer");
-                let resource = self.exp_as(&args[1], &ty, "the resource");
+                let signer = self.exp_as(&args[0], &Ty::reference(false, Ty::Signer), &role::SIGNER);
+                let resource = self.exp_as(&args[1], &ty, &role::RESOURCE);
                 (vec![signer, resource], Ty::unit())
             }
             _ => {
-                let address = self.exp_as(&args[0], &Ty::Address, "the address");
+                let address = self.exp_as(&args[0], &Ty::Address, &role::ADDRESS);
                 let result = match builtin {
                     Builtin::MoveFrom => ty.clone(),
                     Builtin::BorrowGlobal(mutable) => Ty::reference(mutable, ty.clone()),
@@ -464,7 +476,7 @@ impl Checker<'_> {
             return self.error_call(args, span);
         };
         let inner = self.infer.fresh(false, span);
-        let arg = self.exp_as(arg, &Ty::reference(true, inner.clone()), "the argument");
+        let arg = self.exp_as(arg, &Ty::reference(true, inner.clone()), &role::ARGUMENT);
         Exp::new(ExpKind::Freeze(Box::new(arg)), Ty::reference(false, inner), span)
     }
 
@@ -498,7 +510,7 @@ impl Checker<'_> {
         let place = self.place(inner);
         let holder = self.infer.shallow(place.ty.pointee());
         let reference = if place.ty.is_ref() { self.read(place) } else { self.borrow(place, false) };
-        let reference = self.coerce(reference, &Ty::reference(false, holder.clone()), "the value");
+        let reference = self.coerce(reference, &Ty::reference(false, holder.clone()), &role::VALUE);
         let mut found: Option<(DataId, Vec<usize>)> = None;
         for path in variants {
             let Some((data, variant, args)) = self.struct_of_pattern(path) else { return Exp::error(span) };

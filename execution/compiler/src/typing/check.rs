@@ -13,6 +13,7 @@ use crate::parse::ast;
 use super::hir::{Exp, ExpKind, JumpId, Local, LocalId};
 use super::infer::Infer;
 use super::macros::{MacroArg, Returns};
+use super::role::Role;
 use super::ty::{FunId, ModId, Ty};
 
 /// An ability that a type must turn out to have.
@@ -55,6 +56,8 @@ pub(super) struct Checker<'a> {
     pub(super) next_jump: u32,
     /// Which lambda or macro body is checked; 0 for the function itself.
     pub(super) region: u32,
+    /// Regions around it whose labels may be named.
+    pub(super) around: Rc<Vec<u32>>,
     /// How many regions there were.
     pub(super) regions: u32,
     /// Where `return` goes.
@@ -63,13 +66,21 @@ pub(super) struct Checker<'a> {
     pub(super) macro_args: Rc<BTreeMap<Symbol, MacroArg>>,
     /// What the macro's type parameters stand for.
     pub(super) macro_types: Option<Rc<Vec<Ty>>>,
-    /// Macros that are being expanded.
+    /// Macros whose body is checked.
     pub(super) macros: Vec<FunId>,
+    /// How many macros are being expanded, lambdas inside them included.
+    pub(super) expansions: usize,
     /// The module that gets the code: it decides what is visible, also inside a macro of another module.
     pub(super) home: ModId,
     /// The result type of the function.
     pub(super) result: Ty,
     pub(super) needs: Vec<Need>,
+    /// Results of lambdas that never return: `()` if nothing else says what they are.
+    pub(super) endless: Vec<Ty>,
+    /// Types of global storage that were not known yet.
+    pub(super) resources: Vec<(Ty, Span)>,
+    /// Whether the body is expanded at the function's calls.
+    pub(super) is_inline: bool,
     /// Whether a constant's value is checked, where there are no locals.
     pub(super) in_constant: bool,
     /// Types by place, where an editor wants them.
@@ -97,13 +108,18 @@ impl<'a> Checker<'a> {
             targets: Vec::new(),
             next_jump: 0,
             region: 0,
+            around: Rc::default(),
             regions: 0,
+            endless: Vec::new(),
+            resources: Vec::new(),
             returns: Returns::Function,
             macro_args: Rc::default(),
             macro_types: None,
             macros: Vec::new(),
+            expansions: 0,
             result,
             needs: Vec::new(),
+            is_inline: false,
             in_constant: false,
             trace: None,
         }
@@ -154,6 +170,7 @@ impl<'a> Checker<'a> {
             is_mut: false,
             is_given: false,
             is_used: true,
+            is_changed: false,
             is_fixed: false,
         });
         id
@@ -231,7 +248,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Makes `exp` fit `wanted`, freezing a mutable reference where needed, or reports why it does not.
-    pub(super) fn coerce(&mut self, exp: Exp, wanted: &Ty, place: &str) -> Exp {
+    pub(super) fn coerce(&mut self, exp: Exp, wanted: &Ty, role: &Role) -> Exp {
         let actual = self.infer.shallow(&exp.ty);
         let wanted = self.infer.shallow(wanted);
         if let (Ty::Ref(true, from), Ty::Ref(false, to)) = (&actual, &wanted)
@@ -244,24 +261,27 @@ impl<'a> Checker<'a> {
             && from.len() == to.len()
             && let Exp { kind: ExpKind::Tuple(parts), span, .. } = exp
         {
-            let parts = parts.into_iter().zip(to.iter()).map(|(part, to)| self.coerce(part, to, place)).collect();
+            let parts = parts.into_iter().zip(to.iter()).map(|(part, to)| self.coerce(part, to, role)).collect();
             return Exp::new(ExpKind::Tuple(parts), wanted, span);
         }
         if !self.infer.unify(&actual, &wanted) {
-            self.mismatch(&exp, &wanted, place);
+            self.mismatch(&exp, &wanted, role);
             return Exp::error(exp.span);
         }
         exp
     }
 
-    pub(super) fn mismatch(&mut self, exp: &Exp, wanted: &Ty, place: &str) {
+    pub(super) fn mismatch(&mut self, exp: &Exp, wanted: &Ty, role: &Role) {
         let (actual, wanted_text) = (self.show(&exp.ty), self.show(wanted));
         let mut diagnostic = Diagnostic::new(
-            codes::TYPE_MISMATCH,
+            role.code,
             exp.span,
-            format!("{place} has the wrong type: expected `{wanted_text}`, found `{actual}`"),
+            format!("{} has the wrong type: expected `{wanted_text}`, found `{actual}`", role.text),
         )
         .label(format!("this is `{actual}`"));
+        if let Some((span, why)) = &role.origin {
+            diagnostic = diagnostic.secondary(*span, format!("`{wanted_text}` {why}"));
+        }
         let (actual, wanted) = (self.infer.deep(&exp.ty), self.infer.deep(wanted));
         diagnostic = match (&actual, &wanted) {
             (Ty::Ref(_, inner), other) if **inner == *other => {
@@ -281,15 +301,17 @@ impl<'a> Checker<'a> {
     }
 
     /// The common type of alternatives such as the branches of an `if`; freezes where one of them is `&`.
-    pub(super) fn join(&mut self, mut alternatives: Vec<Exp>, what: &str) -> (Vec<Exp>, Ty) {
+    pub(super) fn join(&mut self, mut alternatives: Vec<Exp>, role: &Role) -> (Vec<Exp>, Ty) {
         let types: Vec<Ty> = alternatives.iter().map(|exp| self.infer.shallow(&exp.ty)).collect();
         let valued: Vec<&Ty> = types.iter().filter(|ty| **ty != Ty::Never).collect();
         let Some(first) = valued.first() else { return (alternatives, Ty::Never) };
         let result = valued.iter().find(|ty| matches!(ty, Ty::Ref(false, _))).unwrap_or(first);
         let result = (*result).clone();
+        let first = types.iter().position(|ty| *ty == result).map(|position| alternatives[position].span);
+        let role = first.map_or_else(|| role.clone(), |span| role.because(span, "is the type of this one"));
         alternatives = alternatives
             .into_iter()
-            .map(|exp| if self.infer.shallow(&exp.ty) == Ty::Never { exp } else { self.coerce(exp, &result, what) })
+            .map(|exp| if self.infer.shallow(&exp.ty) == Ty::Never { exp } else { self.coerce(exp, &result, &role) })
             .collect();
         (alternatives, result)
     }
@@ -299,10 +321,19 @@ impl<'a> Checker<'a> {
 
     /// Fixes all types, checks literals and abilities.
     pub(super) fn finish(&mut self, exp: &mut Exp) {
+        for ty in std::mem::take(&mut self.endless) {
+            if matches!(self.infer.shallow(&ty), Ty::Var(_)) && !self.infer.is_int_var(&ty) {
+                self.infer.unify(&ty, &Ty::unit());
+            }
+        }
         self.finish_exp(exp);
         for position in 0..self.locals.len() {
             let (ty, span) = (self.locals[position].ty.clone(), self.locals[position].span);
             self.locals[position].ty = self.finish_ty(&ty, span);
+        }
+        for (ty, span) in std::mem::take(&mut self.resources) {
+            let ty = self.finish_ty(&ty, span);
+            self.check_resource(&ty, span);
         }
         let needs = std::mem::take(&mut self.needs);
         for need in needs {
@@ -344,6 +375,10 @@ impl<'a> Checker<'a> {
             *ty = resolved;
         });
         self.check_literal(exp);
+        if let (ExpKind::Cast(_), false) = (&exp.kind, matches!(exp.ty, Ty::Int(_) | Ty::Error)) {
+            let shown = self.show(&exp.ty);
+            self.error(codes::BAD_OPERAND, exp.span, format!("`as` converts to integers, not to `{shown}`"));
+        }
     }
 
     fn check_literal(&mut self, exp: &Exp) {

@@ -10,6 +10,7 @@ use crate::parse::ast::BinaryOp;
 use super::check::Checker;
 use super::hir::{Exp, ExpKind, Stmt, Value};
 use super::members;
+use super::role;
 use super::ty::{ConstId, Int, Ty};
 
 /// Checks and computes every constant of the program.
@@ -20,7 +21,7 @@ pub(super) fn compute(program: &Program, globals: &mut Globals, diagnostics: &mu
         let errors_before = diagnostics.len();
         let mut checker = Checker::new(program, globals, diagnostics, Scope::new(info.module, Vec::new()), Ty::unit());
         checker.in_constant = true;
-        let mut exp = checker.exp_as(&constant.value, &info.ty, "the constant's value");
+        let mut exp = checker.exp_as(&constant.value, &info.ty, &role::CONSTANT);
         checker.finish(&mut exp);
         let is_fine = diagnostics.iter().skip(errors_before).all(|diagnostic| !diagnostic.is_error());
         expressions.push(is_fine.then_some(exp));
@@ -81,9 +82,11 @@ impl Folder<'_> {
                 Value::Bool(value) => Some(Value::Bool(!value)),
                 _ => None,
             },
-            ExpKind::Cast(int, inner) => match self.fold(inner)? {
-                Value::Number(number) if number.bit_len() <= int.bits() => Some(Value::Number(number)),
-                Value::Number(number) => {
+            ExpKind::Cast(inner) => match (self.fold(inner)?, &exp.ty) {
+                (Value::Number(number), Ty::Int(int)) if number.bit_len() <= int.bits() => {
+                    Some(Value::Number(number))
+                }
+                (Value::Number(number), Ty::Int(int)) => {
                     self.fails(exp.span, &format!("`{number}` does not fit {}", int.name()));
                     None
                 }

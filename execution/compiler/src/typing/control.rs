@@ -6,6 +6,7 @@ use crate::parse::ast;
 use super::check::{Checker, Target, TargetKind};
 use super::hir::{Exp, ExpKind, For, JumpId};
 use super::macros::Returns;
+use super::role;
 use super::ty::Ty;
 
 impl Checker<'_> {
@@ -17,7 +18,7 @@ impl Checker<'_> {
         expected: Option<&Ty>,
         span: Span,
     ) -> Exp {
-        let condition = Box::new(self.exp_as(condition, &Ty::Bool, "the condition"));
+        let condition = Box::new(self.exp_as(condition, &Ty::Bool, &role::CONDITION));
         let Some(otherwise) = otherwise else {
             let mut then = self.exp(then, Some(&Ty::unit()));
             if !matches!(self.infer.shallow(&then.ty), Ty::Never) {
@@ -44,7 +45,7 @@ impl Checker<'_> {
             (None, ty) => Some(ty),
         };
         let otherwise = self.exp(otherwise, hint.as_ref());
-        let (branches, ty) = self.join(vec![then, otherwise], "this branch");
+        let (branches, ty) = self.join(vec![then, otherwise], &role::BRANCH);
         let [then, otherwise] = <[Exp; 2]>::try_from(branches).expect("two branches");
         Exp::new(ExpKind::If(condition, Box::new(then), Some(Box::new(otherwise))), ty, span)
     }
@@ -70,14 +71,14 @@ impl Checker<'_> {
     ) -> Exp {
         // `break` in the condition leaves this loop too.
         let id = self.open_target(label, TargetKind::While);
-        let condition = self.exp_as(condition, &Ty::Bool, "the condition");
+        let condition = self.exp_as(condition, &Ty::Bool, &role::CONDITION);
         let body = self.loop_body(body);
         self.targets.pop();
         Exp::new(ExpKind::While(id, Box::new(condition), Box::new(body)), Ty::unit(), span)
     }
 
     fn loop_body(&mut self, body: &ast::Exp) -> Exp {
-        self.exp_as(body, &Ty::unit(), "the loop's body")
+        self.exp_as(body, &Ty::unit(), &role::LOOP_BODY)
     }
 
     pub(super) fn endless_loop(
@@ -135,7 +136,7 @@ impl Checker<'_> {
             Some(label) => self
                 .targets
                 .iter()
-                .rposition(|target| target.label.as_ref() == Some(&label.value) && self.may_reach(target)),
+                .rposition(|target| target.label.as_ref() == Some(&label.value) && self.may_name(target)),
             None => self.targets.iter().rposition(|target| target.kind != TargetKind::Block && self.may_reach(target)),
         };
         let Some(position) = found else {
@@ -160,6 +161,11 @@ impl Checker<'_> {
     /// Jumps stay inside the lambda or macro they are written in.
     fn may_reach(&self, target: &Target) -> bool {
         target.region == self.region
+    }
+
+    /// A label is seen from the lambdas written inside it.
+    fn may_name(&self, target: &Target) -> bool {
+        self.may_reach(target) || self.around.contains(&target.region)
     }
 
     pub(super) fn break_out(&mut self, label: Option<&Name>, value: Option<&ast::Exp>, span: Span) -> Exp {
@@ -188,7 +194,7 @@ impl Checker<'_> {
             Some(known) => {
                 let known = known.clone();
                 match value {
-                    Some(value) => Some(self.coerce(value, &known, "the value of this `break`")),
+                    Some(value) => Some(self.coerce(value, &known, &role::BREAK)),
                     None => {
                         if !self.infer.unify(&known, &Ty::unit()) {
                             let shown = self.show(&known);
@@ -232,10 +238,10 @@ impl Checker<'_> {
         }
         let result = self.result.clone();
         let value = match value {
-            Some(value) => self.exp_as(value, &result, "the returned value"),
+            Some(value) => self.exp_as(value, &result, &role::RETURNED),
             None => {
                 let unit = Exp::unit(span);
-                self.coerce(unit, &result, "the returned value")
+                self.coerce(unit, &result, &role::RETURNED)
             }
         };
         Exp::new(ExpKind::Return(Box::new(value)), Ty::Never, span)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use noema_bytecode::{Ability, AbilitySet};
 
 use crate::diagnostics::{Diagnostic, Diagnostics, Span, Symbol, codes};
-use crate::name::{DataKind, FieldInfo, Globals, TypeParamInfo};
+use crate::name::{DataKind, FieldInfo, FunKind, Globals, TypeParamInfo};
 
 use super::check::missing_ability;
 use super::hir::Local;
@@ -16,7 +16,8 @@ pub(super) fn check(globals: &Globals, diagnostics: &mut Diagnostics) {
     for position in 0..globals.datatypes.len() {
         check_datatype(globals, diagnostics, DataId(u32::try_from(position).expect("datatypes are few")));
     }
-    for info in &globals.functions {
+    // What a macro's signature says holds where it is expanded.
+    for info in globals.functions.iter().filter(|info| info.kind != FunKind::Macro) {
         let (names, abilities) = (info.type_param_names(), info.constraints());
         for (name, ty) in &info.params {
             check_mentions(globals, diagnostics, ty, name.span, &names, &abilities);

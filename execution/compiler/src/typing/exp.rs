@@ -9,6 +9,7 @@ use crate::parse::ast::{self, BinaryOp, Literal, UnaryOp};
 
 use super::check::{Checker, TargetKind};
 use super::hir::{Exp, ExpKind, LValue, Stmt, Usage, Value};
+use super::role::{self, Role};
 use super::ty::Ty;
 
 /// Code of `abort` and `assert!` without one.
@@ -85,7 +86,7 @@ impl Checker<'_> {
             ast::ExpKind::Assign { target, value } => {
                 let (target, ty) = self.assign_target(target);
                 let value = match &ty {
-                    Some(ty) => self.exp_as(value, ty, "the assigned value"),
+                    Some(ty) => self.exp_as(value, ty, &role::ASSIGNED),
                     None => self.exp(value, None),
                 };
                 Exp::new(ExpKind::Assign(Box::new(target), Box::new(value)), Ty::unit(), span)
@@ -93,8 +94,8 @@ impl Checker<'_> {
             ast::ExpKind::CompoundAssign { op, place, value } => self.update(op.value, op.span, place, value, span),
             ast::ExpKind::Cast { inner, ty } => self.cast(inner, ty, span),
             ast::ExpKind::Annotate { inner, ty } => {
-                let ty = self.written_type(ty);
-                self.exp_as(inner, &ty, "the annotated expression")
+                let wanted = self.written_type(ty);
+                self.exp_as(inner, &wanted, &role::ANNOTATED.because(ty.span, "is the type written here"))
             }
             ast::ExpKind::Is { inner, variants } => self.is_variant(inner, variants, span),
             ast::ExpKind::Error => Exp::error(span),
@@ -102,9 +103,9 @@ impl Checker<'_> {
     }
 
     /// Checks an expression and makes it fit `ty`.
-    pub(super) fn exp_as(&mut self, exp: &ast::Exp, ty: &Ty, place: &str) -> Exp {
+    pub(super) fn exp_as(&mut self, exp: &ast::Exp, ty: &Ty, role: &Role) -> Exp {
         let checked = self.exp(exp, Some(ty));
-        self.coerce(checked, ty, place)
+        self.coerce(checked, ty, role)
     }
 
     pub(super) fn not_yet(&mut self, span: Span, what: &str) -> Exp {
@@ -187,7 +188,8 @@ impl Checker<'_> {
             None => Exp::error(span),
             Some(Resolved::Const(id)) => {
                 let info = self.globals.constant(id);
-                if info.module != self.home {
+                // The body of a macro names constants of its own module, wherever it is expanded.
+                if info.module != self.home && info.module != self.scope.module {
                     let message = format!("the constant `{}` is private to its module", info.name.value);
                     self.push(
                         Diagnostic::new(codes::NOT_VISIBLE, span, message)
@@ -262,7 +264,7 @@ impl Checker<'_> {
     fn unary(&mut self, op: UnaryOp, op_span: Span, operand: &ast::Exp, span: Span) -> Exp {
         match op {
             UnaryOp::Not => {
-                let operand = self.exp_as(operand, &Ty::Bool, "the operand of `!`");
+                let operand = self.exp_as(operand, &Ty::Bool, &role::NOT);
                 Exp::new(ExpKind::Not(Box::new(operand)), Ty::Bool, span)
             }
             UnaryOp::Negate => {
@@ -288,7 +290,7 @@ impl Checker<'_> {
         let symbol = op.symbol();
         let (left, right, ty) = match op {
             Op::And | Op::Or => {
-                let place = format!("an operand of `{symbol}`");
+                let place = Role::operand(symbol);
                 let left = self.exp_as(left, &Ty::Bool, &place);
                 (left, self.exp_as(right, &Ty::Bool, &place), Ty::Bool)
             }
@@ -299,7 +301,7 @@ impl Checker<'_> {
             Op::Shl | Op::Shr => {
                 let left = self.integer(left, expected, op_span, symbol);
                 let ty = left.ty.clone();
-                let right = self.exp_as(right, &Ty::Int(super::Int::U8), "the shift amount");
+                let right = self.exp_as(right, &Ty::Int(super::Int::U8), &role::SHIFT);
                 (left, right, ty)
             }
             _ => {
@@ -376,10 +378,10 @@ impl Checker<'_> {
         };
         let (left, right) = match (self.infer.shallow(&left.ty), self.infer.shallow(&right.ty)) {
             (Ty::Ref(true, inner), Ty::Ref(false, _)) => {
-                (self.coerce(left, &Ty::Ref(false, inner), "the left operand"), right)
+                (self.coerce(left, &Ty::Ref(false, inner), &role::LEFT), right)
             }
             (Ty::Ref(false, _), Ty::Ref(true, inner)) => {
-                (left, self.coerce(right, &Ty::Ref(false, inner), "the right operand"))
+                (left, self.coerce(right, &Ty::Ref(false, inner), &role::RIGHT))
             }
             _ => (left, right),
         };
@@ -405,7 +407,11 @@ impl Checker<'_> {
         let target = self.written_type(ty);
         let inner = self.integer(inner, None, ty.span, "as");
         match self.infer.shallow(&target) {
-            Ty::Int(int) => Exp::new(ExpKind::Cast(int, Box::new(inner)), target, span),
+            Ty::Int(_) => Exp::new(ExpKind::Cast(Box::new(inner)), target, span),
+            Ty::Var(_) => {
+                self.infer.require_int(&target);
+                Exp::new(ExpKind::Cast(Box::new(inner)), target, span)
+            }
             Ty::Error => Exp::error(span),
             other => {
                 let shown = self.show(&other);
@@ -427,7 +433,7 @@ impl Checker<'_> {
             _ if logical => Ty::Bool,
             _ => ty,
         };
-        let value = self.exp_as(value, &wanted, "the right operand");
+        let value = self.exp_as(value, &wanted, &role::RIGHT);
         Exp::new(ExpKind::Update(op, Box::new(target), Box::new(value)), Ty::unit(), span)
     }
 
@@ -445,7 +451,7 @@ impl Checker<'_> {
         if let Some(Ty::Vector(wanted)) = expected.map(|ty| self.infer.shallow(ty)) {
             self.infer.unify(&element, &wanted);
         }
-        let parts = elements.iter().map(|part| self.exp_as(part, &element, "an element")).collect();
+        let parts = elements.iter().map(|part| self.exp_as(part, &element, &role::ELEMENT)).collect();
         if self.infer.shallow(&element).is_ref() {
             self.error(codes::BAD_TYPE, span, "a vector cannot hold references");
         }
@@ -485,7 +491,7 @@ impl Checker<'_> {
         let (inner, ty) = match left_with {
             None => (inner, ty),
             Some(result) if ty == Ty::Never => (inner, result),
-            Some(result) => (self.coerce(inner, &result, "the block's value"), result),
+            Some(result) => (self.coerce(inner, &result, &role::BLOCK), result),
         };
         Exp::new(ExpKind::Block(Some(id), Vec::new(), Some(Box::new(inner))), ty, span)
     }
@@ -540,7 +546,10 @@ impl Checker<'_> {
                     return;
                 };
                 let value = match &annotated {
-                    Some(ty) => self.exp_as(value, ty, "the value"),
+                    Some(wanted) => {
+                        let at = ty.as_ref().map_or(pattern.span, |ty| ty.span);
+                        self.exp_as(value, wanted, &role::VALUE.because(at, "is the type written here"))
+                    }
                     None => self.exp(value, None),
                 };
                 let value_ty = self.infer.shallow(&value.ty);
@@ -568,7 +577,7 @@ impl Checker<'_> {
                 return Exp::error(span);
             }
         };
-        let condition = self.exp_as(condition, &Ty::Bool, "the condition");
+        let condition = self.exp_as(condition, &Ty::Bool, &role::CONDITION);
         let code = match code {
             Some(code) => self.abort_code(code),
             None => number(CODELESS_ABORT, Ty::u64(), span),
@@ -583,7 +592,7 @@ impl Checker<'_> {
             ExpKind::Const(id) if self.globals.constant(id).attributes.error.is_some() => {
                 Exp::new(ExpKind::ErrorCode(id), Ty::u64(), code.span)
             }
-            _ => self.coerce(checked, &Ty::u64(), "the abort code"),
+            _ => self.coerce(checked, &Ty::u64(), &role::ABORT_CODE),
         }
     }
 

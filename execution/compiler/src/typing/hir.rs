@@ -5,7 +5,7 @@ use noema_types::{Address, U256};
 use crate::diagnostics::{Span, Symbol};
 use crate::parse::ast::BinaryOp;
 
-use super::ty::{ConstId, DataId, FunId, Int, Ty};
+use super::ty::{ConstId, DataId, FunId, Ty};
 
 /// A local of one function, by position in [`Body::locals`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +30,8 @@ pub struct Local {
     pub is_given: bool,
     /// Whether anything reads or borrows it.
     pub is_used: bool,
+    /// Whether anything assigns or mutably borrows it.
+    pub is_changed: bool,
     /// Whether it can never be assigned or mutably borrowed, as the variable of a `for`.
     pub is_fixed: bool,
 }
@@ -157,8 +159,8 @@ pub enum ExpKind {
     Not(Box<Exp>),
     /// An infix operator.
     Binary(BinaryOp, Box<Exp>, Box<Exp>),
-    /// `as`
-    Cast(Int, Box<Exp>),
+    /// `as`; the expression's own type is the target.
+    Cast(Box<Exp>),
     /// `target = value`
     Assign(Box<LValue>, Box<Exp>),
     /// `target op= value`; the target is a local or a reference.
@@ -176,6 +178,8 @@ pub struct FieldRef {
     pub args: Vec<Ty>,
     /// Position in the struct.
     pub field: usize,
+    /// Of an enum: the field's position in each variant, in their order; empty for structs.
+    pub shared: Vec<usize>,
 }
 
 /// `for (i in lower..upper) body`
@@ -387,7 +391,7 @@ impl Exp {
             | ExpKind::Deref(inner)
             | ExpKind::Freeze(inner)
             | ExpKind::Not(inner)
-            | ExpKind::Cast(_, inner) => exps(inner),
+            | ExpKind::Cast(inner) => exps(inner),
             ExpKind::BorrowField(_, inner, field) => {
                 field.args.iter_mut().for_each(|ty| types(ty, span));
                 exps(inner);

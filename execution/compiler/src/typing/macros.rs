@@ -14,6 +14,7 @@ use crate::parse::ast;
 use super::check::{Checker, TargetKind};
 use super::hir::{Exp, ExpKind, LocalId, Stmt};
 use super::place::Place;
+use super::role;
 use super::ty::{FunId, Ty};
 
 /// How deep expansions may nest: arguments nest with them.
@@ -38,7 +39,11 @@ pub(super) struct Env {
     args: Rc<BTreeMap<Symbol, MacroArg>>,
     types: Option<Rc<Vec<Ty>>>,
     region: u32,
+    /// Regions around it whose labels it may name.
+    around: Rc<Vec<u32>>,
     returns: Returns,
+    /// Macros whose body this is in: a lambda of the caller is not.
+    macros: Vec<FunId>,
 }
 
 /// An argument of a macro: an expression and the names it was written under.
@@ -57,7 +62,9 @@ impl Checker<'_> {
             args: Rc::clone(&self.macro_args),
             types: self.macro_types.clone(),
             region: self.region,
+            around: Rc::clone(&self.around),
             returns: self.returns,
+            macros: self.macros.clone(),
         }
     }
 
@@ -68,7 +75,9 @@ impl Checker<'_> {
             args: std::mem::replace(&mut self.macro_args, env.args),
             types: std::mem::replace(&mut self.macro_types, env.types),
             region: std::mem::replace(&mut self.region, env.region),
+            around: std::mem::replace(&mut self.around, env.around),
             returns: std::mem::replace(&mut self.returns, env.returns),
+            macros: std::mem::replace(&mut self.macros, env.macros),
         }
     }
 
@@ -88,7 +97,7 @@ impl Checker<'_> {
     pub(super) fn macro_value(&mut self, arg: &MacroArg) -> Exp {
         let (exp, ty) = (Rc::clone(&arg.exp), arg.ty.clone());
         let checked = self.within((*arg.env).clone(), |this| this.in_scope(|this| this.exp(&exp, Some(&ty))));
-        self.coerce(checked, &ty, "the macro's argument")
+        self.coerce(checked, &ty, &role::MACRO_ARGUMENT)
     }
 
     /// `$x` as a place.
@@ -171,7 +180,7 @@ impl Checker<'_> {
             return Exp::error(span);
         }
         self.check_visible(function, span);
-        if self.macros.contains(&function) || self.macros.len() >= EXPANSION_DEPTH_MAX {
+        if self.macros.contains(&function) || self.expansions >= EXPANSION_DEPTH_MAX {
             self.push(
                 Diagnostic::new(codes::BAD_ENTRY, span, format!("`{}` is expanded inside itself", info.name.value))
                     .secondary(info.name.span, "declared `macro` here")
@@ -185,7 +194,8 @@ impl Checker<'_> {
             return Exp::error(span);
         }
         let what = format!("`{}`", info.name.value);
-        let types = self.type_args(written, info.type_params.len(), span, &what);
+        let mut types = self.type_args(written, info.type_params.len(), span, &what);
+        types.extend((0..info.open_types).map(|_| self.infer.fresh(false, span)));
         for (param, arg) in info.type_params.iter().zip(&types) {
             for ability in param.constraints.iter() {
                 self.need(arg, ability, span, format!("`{}` of `{}` requires it", param.name.value, info.name.value));
@@ -212,14 +222,16 @@ impl Checker<'_> {
             args: Rc::new(bound),
             types: Some(Rc::new(types)),
             region: 0,
+            around: Rc::default(),
             returns: Returns::Nowhere,
+            macros: self.macros.iter().copied().chain([function]).collect(),
         };
-        self.macros.push(function);
-        let exp = self.labelled(env, result, span, |this, result| {
+        self.expansions += 1;
+        let exp = self.labelled(env, result, span, true, |this, result| {
             let body = this.block(None, body, Some(result), span);
             (Vec::new(), body)
         });
-        self.macros.pop();
+        self.expansions -= 1;
         exp
     }
 
@@ -229,10 +241,17 @@ impl Checker<'_> {
         env: Env,
         result: Ty,
         span: Span,
+        is_macro_body: bool,
         inner: impl FnOnce(&mut Self, &Ty) -> (Vec<Stmt>, Exp),
     ) -> Exp {
         self.regions += 1;
         let mut env = env;
+        // A lambda sees the labels around it, the body of a macro only its own.
+        if !is_macro_body {
+            let mut around = (*env.around).clone();
+            around.push(env.region);
+            env.around = Rc::new(around);
+        }
         env.region = self.regions;
         let (id, statements, body) = self.within(env, |this| {
             let id = this.open_target(None, TargetKind::Block);
@@ -246,7 +265,7 @@ impl Checker<'_> {
         let body = if self.infer.shallow(&body.ty) == Ty::Never {
             body
         } else {
-            self.coerce(body, &result, "the macro's result")
+            self.coerce(body, &result, &role::MACRO_RESULT)
         };
         Exp::new(ExpKind::Block(Some(id), statements, Some(Box::new(body))), result, span)
     }
@@ -257,7 +276,10 @@ impl Checker<'_> {
         while let ast::ExpKind::Path(path) = &arg.exp.kind {
             let inner = path.as_name().and_then(|name| arg.env.args.get(&name.value).cloned());
             match inner {
-                Some(inner) => arg = MacroArg { ty: arg.ty, ..inner },
+                Some(inner) => {
+                    self.infer.unify(&arg.ty, &inner.ty);
+                    arg = MacroArg { ty: arg.ty, ..inner };
+                }
                 None => break,
             }
         }
@@ -277,8 +299,8 @@ impl Checker<'_> {
             return Exp::error(span);
         }
         let values: Vec<Exp> =
-            args.iter().zip(params.iter()).map(|(arg, ty)| self.exp_as(arg, ty, "the argument")).collect();
-        self.labelled((*arg.env).clone(), (*result).clone(), span, |this, result| {
+            args.iter().zip(params.iter()).map(|(arg, ty)| self.exp_as(arg, ty, &role::ARGUMENT)).collect();
+        self.labelled((*arg.env).clone(), (*result).clone(), span, false, |this, result| {
             let mut statements = Vec::new();
             for ((param, value), ty) in lambda.params.iter().zip(values).zip(params.iter()) {
                 if let Some(written) = &param.ty {
@@ -291,7 +313,11 @@ impl Checker<'_> {
                 }
                 statements.push(Stmt::Let(this.pattern(&param.pattern, ty), value));
             }
-            (statements, this.exp(&lambda.body, Some(result)))
+            let body = this.exp(&lambda.body, Some(result));
+            if body.ty == Ty::Never {
+                this.endless.push(result.clone());
+            }
+            (statements, body)
         })
     }
 }

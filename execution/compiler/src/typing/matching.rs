@@ -11,6 +11,7 @@ use crate::parse::ast::{self, PatternKind};
 use super::check::Checker;
 use super::hir::{Arm, Exp, ExpKind, LocalId, Match, Pat, Value};
 use super::pattern::positional_fields;
+use super::role;
 use super::ty::Ty;
 
 /// What holds while the pattern of one arm is checked.
@@ -70,7 +71,7 @@ impl Checker<'_> {
             );
         }
         let bodies = checked.iter_mut().map(|arm| std::mem::replace(&mut arm.body, Exp::unit(span))).collect();
-        let (bodies, ty) = self.join(bodies, "this arm");
+        let (bodies, ty) = self.join(bodies, &role::ARM);
         for (arm, body) in checked.iter_mut().zip(bodies) {
             arm.body = body;
         }
@@ -88,7 +89,7 @@ impl Checker<'_> {
                 views.push((*local, view));
                 this.mark_used(*local);
             }
-            (Some(this.exp_as(guard, &Ty::Bool, "the guard")), views)
+            (Some(this.exp_as(guard, &Ty::Bool, &role::GUARD)), views)
         })
     }
 
@@ -118,7 +119,7 @@ impl Checker<'_> {
             }
             PatternKind::Literal(literal) => {
                 let literal = self.literal(literal, Some(&ty), span);
-                let literal = self.coerce(literal, &ty, "the pattern");
+                let literal = self.coerce(literal, &ty, &role::PATTERN);
                 match literal.kind {
                     ExpKind::Value(value) => Pat::Value(value, ty, span),
                     _ => Pat::Wild(Ty::Error, span),
@@ -187,7 +188,7 @@ impl Checker<'_> {
             Some(Resolved::Const(id)) => {
                 let info = self.globals.constant(id);
                 let constant = Exp::new(ExpKind::Const(id), info.ty.clone(), span);
-                self.coerce(constant, ty, "the pattern");
+                self.coerce(constant, ty, &role::PATTERN);
                 match &info.value {
                     Some(value) => Pat::Value(value.clone(), info.ty.clone(), span),
                     None => Pat::Wild(Ty::Error, span),

@@ -17,6 +17,7 @@ mod macros;
 mod matching;
 mod pattern;
 mod place;
+mod role;
 mod ty;
 
 use std::collections::BTreeMap;
@@ -125,6 +126,7 @@ fn check_function(
     let mut checker = Checker::new(program, globals, diagnostics, scope, info.result.clone());
     checker.param_abilities = info.constraints();
     checker.trace = trace.is_some().then(Vec::new);
+    checker.is_inline = info.kind == FunKind::Inline;
     for (param, (name, ty)) in function.params.iter().zip(&info.params) {
         let known = checker.lookup(&name.value).map(|id| checker.locals[id.0 as usize].span);
         if let (Some(first), false) = (known, name.value == "_") {
@@ -144,9 +146,9 @@ fn check_function(
     let mut body = if body.ty == Ty::Never {
         body
     } else if matches!(&body.kind, ExpKind::Block(_, _, Some(_))) {
-        coerce_result(&mut checker, body, &info.result)
+        coerce_result(&mut checker, body, &info.result, function.result.span)
     } else {
-        checker.coerce(body, &info.result, "the function's body")
+        checker.coerce(body, &info.result, &role::BODY.because(function.result.span, "is the declared result"))
     };
     checker.finish(&mut body);
     let locals = std::mem::take(&mut checker.locals);
@@ -157,11 +159,25 @@ fn check_function(
     let module = globals.module(info.module);
     if module.is_target {
         for (position, local) in locals.iter().enumerate() {
-            if !local.is_used {
-                let what = if position < function.params.len() { "parameter" } else { "local" };
+            let is_param = position < function.params.len();
+            if local.is_mut && local.is_given && local.is_used && !local.is_changed && !local.name.starts_with('_') {
                 diagnostics.push(
                     Diagnostic::new(
-                        codes::UNUSED_LOCAL,
+                        codes::UNUSED_MUT,
+                        local.span,
+                        format!("`{}` is declared with `mut` and never changed", local.name),
+                    )
+                    .help("leave `mut` out"),
+                );
+            }
+            if !local.is_used {
+                let (what, code) = match is_param {
+                    true => ("parameter", codes::UNUSED_PARAMETER),
+                    false => ("local", codes::UNUSED_LOCAL),
+                };
+                diagnostics.push(
+                    Diagnostic::new(
+                        code,
                         local.span,
                         format!("the {what} `{}` is never used", local.name),
                     )
@@ -176,8 +192,8 @@ fn check_function(
 }
 
 /// Fits the last expression of a body to the result type, so that messages point at it and not at the whole body.
-fn coerce_result(checker: &mut Checker<'_>, body: Exp, result: &Ty) -> Exp {
+fn coerce_result(checker: &mut Checker<'_>, body: Exp, result: &Ty, declared: Span) -> Exp {
     let Exp { kind: ExpKind::Block(label, statements, Some(last)), span, .. } = body else { return body };
-    let last = checker.coerce(*last, result, "the function's result");
+    let last = checker.coerce(*last, result, &role::RESULT.because(declared, "is the declared result"));
     Exp::new(ExpKind::Block(label, statements, Some(Box::new(last))), result.clone(), span)
 }

@@ -9,7 +9,8 @@ use crate::parse::ast;
 
 use super::check::Checker;
 use super::hir::{Builtin, Exp, ExpKind, FieldRef, LValue, LocalId, Usage};
-use super::ty::{FunId, Ty};
+use super::role;
+use super::ty::{DataId, FunId, Ty};
 
 /// A place whose use is not decided yet.
 pub(super) struct Place {
@@ -102,11 +103,7 @@ impl Checker<'_> {
         };
         let info = self.globals.datatype(data);
         if info.is_enum() {
-            self.push(
-                Diagnostic::new(codes::NOT_COMPILED_YET, field.span, "fields shared by variants are not compiled yet")
-                    .help("use `match`"),
-            );
-            return self.error_place(span);
+            return self.shared_field_place(base, data, &args, field, span);
         }
         let wanted = positional_name(&field.value);
         let Some(position) = info.fields().iter().position(|known| known.name.value == *wanted) else {
@@ -124,12 +121,75 @@ impl Checker<'_> {
         };
         self.check_inside(data, field.span, "its fields are private");
         let ty = self.infer.shallow(&info.fields()[position].ty.subst(&args));
-        let field = FieldRef { data, args: args.to_vec(), field: position };
+        let field = FieldRef { data, args: args.to_vec(), field: position, shared: Vec::new() };
+        Place { kind: PlaceKind::Field(Box::new(base), field), ty, span }
+    }
+
+    /// `e.x` on an enum: a field that every variant has, of one type.
+    fn shared_field_place(&mut self, base: Place, data: DataId, args: &[Ty], field: &Name, span: Span) -> Place {
+        let info = self.globals.datatype(data);
+        let wanted = positional_name(&field.value);
+        let mut shared = Vec::new();
+        let mut lacking = Vec::new();
+        let mut first: Option<(&crate::name::VariantInfo, &crate::name::FieldInfo)> = None;
+        for variant in info.variants() {
+            let Some(position) = variant.fields.iter().position(|known| known.name.value == *wanted) else {
+                lacking.push(variant);
+                continue;
+            };
+            let here = &variant.fields[position];
+            match first {
+                Some((other, known)) if known.ty != here.ty => {
+                    let (a, b) = (self.show(&known.ty.subst(args)), self.show(&here.ty.subst(args)));
+                    self.push(
+                        Diagnostic::new(
+                            codes::SHARED_FIELD_TYPES,
+                            field.span,
+                            format!("the field `{}` has another type in another variant", field.value),
+                        )
+                        .secondary(known.name.span, format!("`{a}` in `{}`", other.name.value))
+                        .secondary(here.name.span, format!("`{b}` in `{}`", variant.name.value))
+                        .help("use `match`"),
+                    );
+                    return self.error_place(span);
+                }
+                Some(_) => {}
+                None => first = Some((variant, here)),
+            }
+            shared.push(position);
+        }
+        let Some((_, known)) = first else {
+            self.push(
+                Diagnostic::new(
+                    codes::UNBOUND_FIELD,
+                    field.span,
+                    format!("no variant of `{}` has a field `{}`", info.name.value, field.value),
+                )
+                .secondary(info.name.span, "declared here"),
+            );
+            return self.error_place(span);
+        };
+        if let Some(variant) = lacking.first() {
+            self.push(
+                Diagnostic::new(
+                    codes::SHARED_FIELD_MISSING,
+                    field.span,
+                    format!("not every variant of `{}` has a field `{}`", info.name.value, field.value),
+                )
+                .secondary(variant.name.span, "this one has not")
+                .note("a field is reached without `match` if every variant has it, with one type")
+                .help("use `match`"),
+            );
+            return self.error_place(span);
+        }
+        self.check_inside(data, field.span, "its fields are private");
+        let ty = self.infer.shallow(&known.ty.subst(args));
+        let field = FieldRef { data, args: args.to_vec(), field: 0, shared };
         Place { kind: PlaceKind::Field(Box::new(base), field), ty, span }
     }
 
     /// Reports a datatype of another module that is built, taken apart or looked into.
-    pub(super) fn check_inside(&mut self, data: super::ty::DataId, span: Span, what: &str) {
+    pub(super) fn check_inside(&mut self, data: DataId, span: Span, what: &str) {
         let info = self.globals.datatype(data);
         if info.module != self.home {
             let module = self.globals.module(info.module).ident.clone();
@@ -157,7 +217,7 @@ impl Checker<'_> {
                     self.error(codes::ARGUMENT_COUNT, span, "a vector takes one index");
                     return self.error_place(span);
                 };
-                let index = self.exp_as(index, &Ty::u64(), "the index");
+                let index = self.exp_as(index, &Ty::u64(), &role::INDEX);
                 let ty = self.infer.shallow(&element);
                 Place { kind: PlaceKind::Element(Box::new(base), Box::new(index)), ty, span }
             }
@@ -181,8 +241,11 @@ impl Checker<'_> {
                     );
                     return self.error_place(span);
                 };
-                let ty = self.infer.shallow(&self.globals.function(first).result.pointee().subst(&args));
-                let kind = PlaceKind::Indexed(Box::new(base), args.to_vec(), indices.to_vec(), functions);
+                let info = self.globals.function(first);
+                let targs: Vec<Ty> = info.type_params.iter().map(|_| self.infer.fresh(false, span)).collect();
+                self.infer.unify(info.params[0].1.subst(&targs).pointee(), &Ty::Data(data, args));
+                let ty = self.infer.shallow(&info.result.pointee().subst(&targs));
+                let kind = PlaceKind::Indexed(Box::new(base), targs, indices.to_vec(), functions);
                 Place { kind, ty, span }
             }
             other => {
@@ -222,7 +285,7 @@ impl Checker<'_> {
             self.error(codes::ARGUMENT_COUNT, span, "a resource takes one address");
             return Some(self.error_place(span));
         };
-        let address = self.exp_as(address, &Ty::Address, "the address");
+        let address = self.exp_as(address, &Ty::Address, &role::ADDRESS);
         self.check_resource(&ty, base.span);
         Some(Place { kind: PlaceKind::Global(Box::new(address)), ty, span })
     }
@@ -235,6 +298,9 @@ impl Checker<'_> {
                 self.need(&ty, Ability::Key, span, "global storage holds types with `key`");
             }
             Ty::Error => {}
+            // What stands for it is known where the function is expanded.
+            Ty::Param(_) if self.is_inline => self.need(&ty, Ability::Key, span, "global storage holds types with `key`"),
+            Ty::Var(_) => self.resources.push((ty, span)),
             _ => {
                 let shown = self.show(&ty);
                 self.push(
@@ -351,7 +417,11 @@ impl Checker<'_> {
             self.error(codes::BAD_OPERAND, span, format!("no `#[syntax(index)]` function takes `{wanted}`"));
             return Exp::error(span);
         };
+        let info = self.globals.function(function);
+        let param = info.params[0].1.subst(&args);
+        let role = role::RECEIVER.because(info.params[0].0.span, "is the type of the function's first parameter");
         let receiver = self.base_reference(base, mutable);
+        let receiver = self.coerce(receiver, &param, &role);
         self.call_with_receiver(function, args, Some(receiver), indices, span)
     }
 
@@ -368,6 +438,7 @@ impl Checker<'_> {
     }
 
     fn check_changeable(&mut self, id: LocalId, span: Span) {
+        self.locals[id.0 as usize].is_changed = true;
         let local = &self.locals[id.0 as usize];
         if local.is_fixed {
             let (name, declared) = (local.name.clone(), local.span);

@@ -76,10 +76,17 @@ fn casts() {
         ("*r as u8", "(*r as u8)"),
         ("x as u8 as u64", "((x as u8) as u64)"),
         ("x as u8 << 3", "((x as u8) << 3)"),
+        // Behind a comparison only the operand can be meant.
+        ("a < b as u64", "(a < (b as u64))"),
+        ("a as u8 == b as u8", "((a as u8) == (b as u8))"),
+        // Move 1: the whole of the parentheses is cast.
+        ("(a + b * c as u64)", "((a + (b * c)) as u64)"),
+        ("(a >> 32 as u64) + 1", "(((a >> 32) as u64) + 1)"),
+        ("((a as u8) + b as u64)", "(((a as u8) + b) as u64)"),
     ] {
         assert_eq!(show(&expression(text)), tree, "{text}");
     }
-    for text in ["2 + a as u64", "a < b as u64", "1 + 2 * c as u8", "a as u8 + b as u8"] {
+    for text in ["2 + a as u64", "1 + 2 * c as u8", "a as u8 + b as u8", "(a as u8 + b as u8)"] {
         let module = format!("module 0x1::m {{ fun f() {{ {text} }} }}");
         assert_eq!(error_codes(&module), ["E0109"], "{text}");
     }
