@@ -211,6 +211,11 @@ pub(crate) enum MoveCommand {
         #[arg(long)]
         deps: Option<PathBuf>,
     },
+    /// Explain a diagnostic code of the compiler, or list all.
+    Explain {
+        /// The code, such as E0604.
+        code: Option<String>,
+    },
     /// Print a binary as text.
     Disassemble {
         /// The module's binary.

@@ -20,7 +20,7 @@ pub mod typing;
 
 pub(crate) use driver::compile_units;
 pub use driver::{
-    CompileFailure, CompiledProgram, CompiledScriptUnit, CompiledUnit, Options, STACK_BYTES, SourcePackage,
-    compile_package, compile_sources,
+    Cache, CompileFailure, CompiledProgram, CompiledScriptUnit, CompiledUnit, FolderCache, Options, STACK_BYTES,
+    SourcePackage, compile_package, compile_package_with, compile_sources,
 };
 pub use emit::{FunctionMap, SourceMap};

@@ -16,5 +16,8 @@ pub const MANIFEST_BYTES_MAX: usize = 1024 * 1024;
 /// How many packages one program may consist of.
 pub const PACKAGES_MAX: usize = 512;
 
+/// How many entries a folder of kept results may hold before it is emptied.
+pub const CACHE_ENTRIES_MAX: usize = 4096;
+
 /// How many source files one package may hold.
 pub const SOURCE_FILES_MAX: usize = 10_000;

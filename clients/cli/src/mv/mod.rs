@@ -3,6 +3,7 @@
 mod binaries;
 mod build;
 mod chain;
+mod explain;
 mod new;
 mod package;
 mod run;
@@ -26,6 +27,7 @@ pub(crate) fn run(output: Output, command: MoveCommand) -> CliResult {
         MoveCommand::Call { sign, call } => chain::call(output, &Home::find()?, &sign, &call),
         MoveCommand::View { node, call } => chain::view(output, &Home::find()?, &node, &call),
         MoveCommand::Verify { file, deps } => binaries::verify(output, &file, deps.as_deref()),
+        MoveCommand::Explain { code } => explain::run(output, code.as_deref()),
         MoveCommand::Disassemble { file } => binaries::disassemble(output, &file),
     }
 }

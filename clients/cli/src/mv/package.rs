@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use noema_bytecode::CompiledModule;
 use noema_compiler::package::{EmbeddedPackages, LoadFailure, LoadOptions, LoadedProgram, load, load_files};
-use noema_compiler::{CompiledProgram, CompiledUnit, Options, compile_package};
+use noema_compiler::{CompiledProgram, CompiledUnit, FolderCache, Options, compile_package, compile_package_with};
 use noema_types::Address;
 use serde_json::Value;
 
@@ -79,7 +79,13 @@ pub(super) fn compile(output: Output, source: Source<'_>, pairs: &[String], test
     })?;
     let name = loaded.root().name.to_string();
     let spinner = output.spinner(format!("compiling {name}"));
-    let result = compile_package(&loaded, Options { test });
+    let result = match source {
+        // What did not change since the last time is not compiled again.
+        Source::Folder(dir) => {
+            compile_package_with(&loaded, Options { test }, &FolderCache::new(dir.join("build").join(".cache")))
+        }
+        Source::Files(_) => compile_package(&loaded, Options { test }),
+    };
     spinner.finish_and_clear();
     match result {
         Ok(program) => {

@@ -5,6 +5,7 @@
 
 pub mod codes;
 mod diagnostic;
+mod explain;
 mod files;
 mod render;
 mod similar;
@@ -14,6 +15,7 @@ mod tests;
 
 pub use codes::Code;
 pub use diagnostic::{Diagnostic, Diagnostics, Label, Severity, Suggestion};
+pub use explain::{Example, ExampleKind, Explanation};
 pub use files::{File, Files};
 pub(crate) use similar::is_near;
 pub use span::{FileId, Name, Span, Spanned, Symbol};

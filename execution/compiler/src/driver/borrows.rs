@@ -40,12 +40,7 @@ pub(super) struct Culprit {
 }
 
 /// Explains the refusal of the instruction at `offset` of the function at `position`.
-pub(super) fn culprit(
-    module: &CompiledModule,
-    position: usize,
-    map: &FunctionMap,
-    offset: usize,
-) -> Option<Culprit> {
+pub(super) fn culprit(module: &CompiledModule, position: usize, map: &FunctionMap, offset: usize) -> Option<Culprit> {
     let definition = module.function_defs.get(position)?;
     let unit = definition.code.as_ref()?;
     let walk = Walk::new(module, definition, unit);
@@ -71,7 +66,8 @@ pub(super) fn culprit(
     for (slot, loans) in state.locals.iter().enumerate() {
         let Some(made) = matching(loans, &wanted) else { continue };
         let Some(used) = walk.next_read(offset, slot) else { continue };
-        found = Some(Culprit { made: span(map, made), used: span(map, Some(used)), name: name(map, slot), place: None });
+        found =
+            Some(Culprit { made: span(map, made), used: span(map, Some(used)), name: name(map, slot), place: None });
     }
     if found.is_none() {
         let hit = state.stack[..last_operand]
@@ -344,9 +340,8 @@ impl<'a> Walk<'a> {
         let op = &self.unit.code[offset];
         let keep = state.stack.len().saturating_sub(self.pops(op));
         let operands = state.stack.split_off(keep);
-        let through = |made: usize| -> Loans {
-            operands.iter().flatten().map(|(root, _)| (*root, Some(made))).collect()
-        };
+        let through =
+            |made: usize| -> Loans { operands.iter().flatten().map(|(root, _)| (*root, Some(made))).collect() };
         match op {
             B::CopyLoc(slot) => state.stack.push(state.locals.get(usize::from(*slot)).cloned().unwrap_or_default()),
             B::MoveLoc(slot) => {

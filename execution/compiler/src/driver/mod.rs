@@ -1,6 +1,7 @@
 //! Runs the passes.
 
 mod borrows;
+mod cache;
 mod link;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use crate::expand::{PackageUnits, expand};
 use crate::package::LoadedProgram;
 use crate::parse::parse;
 
+pub use cache::{Cache, FolderCache};
 pub use units::{CompiledScriptUnit, CompiledUnit};
 
 /// Stack of the thread that compiles: every pass recurses over the tree, whose depth the parser bounds.
@@ -119,7 +121,7 @@ pub fn compile_sources(
                 units,
             });
         }
-        compile_units(packages, files, diagnostics, options)
+        compile_units(packages, files, diagnostics, options, None)
     })
 }
 
@@ -128,10 +130,32 @@ pub fn compile_sources(
 /// # Errors
 /// [`CompileFailure`] with every error found.
 pub fn compile_package(loaded: &LoadedProgram, options: Options) -> Result<CompiledProgram, CompileFailure> {
+    compile_loaded(loaded, options, None)
+}
+
+/// The same, but modules that did not change since an earlier run with the same cache are not compiled again. The result
+/// is that of [`compile_package`], whatever the cache holds.
+///
+/// # Errors
+/// [`CompileFailure`] with every error found.
+pub fn compile_package_with(
+    loaded: &LoadedProgram,
+    options: Options,
+    cache: &(dyn Cache + Sync),
+) -> Result<CompiledProgram, CompileFailure> {
+    compile_loaded(loaded, options, Some(cache))
+}
+
+fn compile_loaded(
+    loaded: &LoadedProgram,
+    options: Options,
+    cache: Option<&(dyn Cache + Sync)>,
+) -> Result<CompiledProgram, CompileFailure> {
     on_big_stack(|| {
         let mut diagnostics = loaded.diagnostics.clone();
         let units = loaded.parse(&mut diagnostics);
-        compile_units(units, loaded.files.clone(), diagnostics, options)
+        let cache = cache.map(|cache| cache as &dyn Cache);
+        compile_units(units, loaded.files.clone(), diagnostics, options, cache)
     })
 }
 
@@ -141,6 +165,7 @@ pub(crate) fn compile_units(
     files: Files,
     mut diagnostics: Diagnostics,
     options: Options,
+    cache: Option<&dyn Cache>,
 ) -> Result<CompiledProgram, CompileFailure> {
     let foreign: BTreeSet<FileId> = packages
         .iter()
@@ -149,8 +174,11 @@ pub(crate) fn compile_units(
         .collect();
     let program = expand(packages, options.test, &mut diagnostics);
     let test_plan = options.test.then(|| TestPlan::new(&program, &mut diagnostics));
-    let compiled = link::compile(&program, &files, &mut diagnostics);
-    unused::report(&program, &files, &mut diagnostics);
+    let compiled = link::compile(&program, &files, options, cache, &mut diagnostics);
+    // Beside errors these would be noise: what is unused may be about to be used.
+    if compiled.is_some() {
+        unused::report(&program, &files, &mut diagnostics);
+    }
     let diagnostics = without_foreign_warnings(unused::without_allowed(&program, diagnostics), &foreign);
     match compiled {
         Some((modules, scripts)) if !diagnostics.has_errors() => {

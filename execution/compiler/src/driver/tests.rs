@@ -120,7 +120,7 @@ fn package_visibility_becomes_exact_friends() {
 fn several_errors_come_in_one_run_and_point_at_the_source() {
     let failure = compile("fun f(): u64 { true }\nfun g() { undefined(1) }\nfun h(x: Strange) {}").unwrap_err();
     let codes: Vec<&str> = failure.diagnostics.sorted().iter().map(|one| one.code.as_str()).collect();
-    assert!(codes.contains(&"E0534") && codes.contains(&"E0401"), "{codes:?}");
+    assert!(codes.contains(&"E0534") && codes.contains(&"E0411"), "{codes:?}");
     assert!(failure.to_string().contains("case.move:2:16: error[E0534]"), "{failure}");
 }
 
@@ -131,7 +131,8 @@ fn warnings_are_about_the_package_itself() {
         sources: vec![("noisy.move".into(), "module 0x43::n { public fun f() { let unused = 1; } }".into())],
         ..SourcePackage::default()
     };
-    let quiet = compile_sources(&package("public fun f() {}"), std::slice::from_ref(&noisy), Options::default()).unwrap();
+    let quiet =
+        compile_sources(&package("public fun f() {}"), std::slice::from_ref(&noisy), Options::default()).unwrap();
     assert!(quiet.warnings.is_empty());
     let loud = compile_sources(&noisy, &[], Options::default()).unwrap();
     assert_eq!(loud.warnings.iter().map(|one| one.code.as_str()).collect::<Vec<_>>(), ["W0401"]);
@@ -165,6 +166,172 @@ fn error_constants_become_codes_that_name_them() {
         assert_eq!(code >> 32 & 0xFFFF, 4, "the line");
         assert_eq!(module.identifiers[(code >> 16 & 0xFFFF) as usize].as_str(), name);
         assert_eq!(module.constants[(code & 0xFFFF) as usize].data, value);
+    }
+}
+
+/// Results of earlier runs.
+mod kept {
+    use std::cell::Cell;
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::super::cache::Entry;
+    use super::*;
+    use crate::package::{EmbeddedPackages, LoadOptions, load_texts};
+    use noema_types::Hash;
+
+    /// A cache in memory that counts hits.
+    #[derive(Default)]
+    struct Memory {
+        entries: Mutex<BTreeMap<Hash, Vec<u8>>>,
+        hits: Mutex<usize>,
+    }
+
+    impl Cache for Memory {
+        fn get(&self, key: &Hash) -> Option<Vec<u8>> {
+            let entry = self.entries.lock().unwrap().get(key).cloned();
+            *self.hits.lock().unwrap() += usize::from(entry.is_some());
+            entry
+        }
+
+        fn put(&self, key: &Hash, entry: &[u8]) {
+            self.entries.lock().unwrap().insert(*key, entry.to_vec());
+        }
+    }
+
+    const A: &str = "module 0x42::a { public struct S has drop { v: u64 }
+        public fun new(): S { S { v: 1 } } public(package) fun get(s: &S): u64 { s.v } }";
+    const B: &str = "module 0x42::b { use 0x42::a; public fun f(): u64 { a::get(&a::new()) + 1 } }";
+    const C: &str = "module 0x42::c { public inline fun twice(f: |u64| u64): u64 { f(1) + f(2) } }";
+    const D: &str = "module 0x42::d { use 0x42::c; public fun g(): u64 { c::twice(|x| x * 3) } }";
+
+    fn run(texts: &[(&str, &str)], cache: Option<&Memory>) -> Vec<(String, Vec<u8>, SourceMapText)> {
+        let loaded = load_texts(texts.iter().copied(), &EmbeddedPackages::new(), &LoadOptions::default()).unwrap();
+        let program = match cache {
+            Some(cache) => compile_package_with(&loaded, Options::default(), cache),
+            None => compile_package(&loaded, Options::default()),
+        }
+        .unwrap_or_else(|failure| panic!("{failure}"));
+        let files = &program.files;
+        program
+            .modules
+            .iter()
+            .map(|unit| (unit.ident.to_string(), unit.bytes.clone(), unit.source_map.to_json(files).to_string()))
+            .collect()
+    }
+
+    type SourceMapText = String;
+
+    fn hits(cache: &Memory) -> usize {
+        std::mem::take(&mut *cache.hits.lock().unwrap())
+    }
+
+    #[test]
+    fn what_did_not_change_is_not_compiled_again_and_gives_the_same() {
+        let cache = Memory::default();
+        let texts = [("a.move", A), ("b.move", B), ("c.move", C), ("d.move", D)];
+        let cold = run(&texts, Some(&cache));
+        assert_eq!(hits(&cache), 0);
+        assert_eq!(run(&texts, Some(&cache)), cold);
+        assert_eq!(hits(&cache), 4);
+        // A body: its module alone. An interface, and the body of an inline function: everyone.
+        let body = B.replace("+ 1", "+ 2");
+        let interface = A.replace("v: u64", "w: u8, v: u64").replace("v: 1", "w: 2, v: 1");
+        let inline = C.replace("f(2)", "f(5)");
+        for (position, text, wanted) in [(1, &body, 3), (0, &interface, 0), (2, &inline, 0)] {
+            let mut texts = texts;
+            texts[position].1 = text;
+            let warm = run(&texts, Some(&cache));
+            assert_eq!(hits(&cache), wanted, "{text}");
+            assert_eq!(warm, run(&texts, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn friends_follow_callers_that_come_and_go() {
+        let cache = Memory::default();
+        let with = [("a.move", A), ("b.move", B)];
+        run(&with, Some(&cache));
+        let silent = B.replace("a::get(&a::new()) + 1", "{ a::new(); 1 }");
+        let without = [("a.move", A), ("b.move", silent.as_str())];
+        assert_eq!(run(&without, Some(&cache)), run(&without, None));
+        assert_eq!(run(&with, Some(&cache)), run(&with, None));
+    }
+
+    #[test]
+    fn warnings_come_again() {
+        let cache = Memory::default();
+        let loaded = load_texts(
+            [("a.move", "module 0x42::a { public fun f() { let x = 1; } }")],
+            &EmbeddedPackages::new(),
+            &LoadOptions::default(),
+        )
+        .unwrap();
+        let count = Cell::new(0);
+        for _ in 0..2 {
+            let program = compile_package_with(&loaded, Options::default(), &cache).unwrap();
+            count.set(count.get() + program.warnings.len());
+        }
+        assert_eq!(count.get(), 2);
+    }
+
+    #[test]
+    fn damaged_entries_count_as_missing() {
+        let cache = Memory::default();
+        let texts = [("a.move", A), ("b.move", B)];
+        let cold = run(&texts, Some(&cache));
+        for damage in [0, 5, 40, 60] {
+            for entry in cache.entries.lock().unwrap().values_mut() {
+                let at = damage % entry.len();
+                entry[at] ^= 0x40;
+            }
+            assert_eq!(run(&texts, Some(&cache)), cold);
+        }
+        for entry in cache.entries.lock().unwrap().values_mut() {
+            entry.truncate(entry.len() / 2);
+        }
+        assert_eq!(run(&texts, Some(&cache)), cold);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+        #[test]
+        fn reading_entries_never_panics(mut bytes in prop::collection::vec(any::<u8>(), 0..200), sealed in any::<bool>()) {
+            if sealed && bytes.len() >= 32 {
+                let sum = Hash::sha3(&[&bytes[32..]]);
+                bytes[..32].copy_from_slice(&sum.0);
+            }
+            let _ = Entry::decode(&bytes, &BTreeMap::new());
+        }
+
+        #[test]
+        fn mutated_entries_are_read_or_refused(at in any::<prop::sample::Index>(), value in any::<u8>()) {
+            let mut files = Files::new();
+            let file = files.add("a.move", A);
+            let program = compile(A).unwrap();
+            let unit = program.modules.iter().find(|unit| unit.is_target).unwrap();
+            let mut source_map = unit.source_map.clone();
+            for function in &mut source_map.functions {
+                function.span.file = file;
+                function.code.iter_mut().for_each(|span| span.file = file);
+            }
+            let entry = Entry {
+                bytes: unit.bytes.clone(),
+                source_map,
+                package_calls: [unit.ident.clone()].into(),
+                package_callers: BTreeSet::new(),
+            };
+            let mut bytes = entry.encode(&files);
+            let paths = BTreeMap::from([("a.move", file)]);
+            prop_assert_eq!(Entry::decode(&bytes, &paths), Some(entry));
+            let position = 32 + at.index(bytes.len() - 32);
+            bytes[position] = value;
+            let sum = Hash::sha3(&[&bytes[32..]]);
+            bytes[..32].copy_from_slice(&sum.0);
+            let _ = Entry::decode(&bytes, &paths).map(|entry| entry.module());
+        }
     }
 }
 

@@ -110,6 +110,26 @@ fn borrow_message(status: StatusCode) -> Option<(&'static str, &'static str)> {
     })
 }
 
+/// The code of a rejection for conflicting borrows.
+fn borrow_code(status: StatusCode) -> Code {
+    use StatusCode as S;
+    match status {
+        S::BORROWFIELD_EXISTS_MUTABLE_BORROW_ERROR
+        | S::BORROWLOC_EXISTS_BORROW_ERROR
+        | S::FREEZEREF_EXISTS_MUTABLE_BORROW_ERROR
+        | S::VEC_BORROW_ELEMENT_EXISTS_MUTABLE_BORROW_ERROR => codes::BORROWED_TWICE,
+        S::CALL_BORROWED_MUTABLE_REFERENCE_ERROR => codes::ARGUMENT_BORROWED,
+        S::COPYLOC_EXISTS_BORROW_ERROR | S::READREF_EXISTS_MUTABLE_BORROW_ERROR => codes::READ_WHILE_BORROWED,
+        S::GLOBAL_REFERENCE_ERROR => codes::GLOBAL_BORROWED,
+        S::MOVELOC_EXISTS_BORROW_ERROR => codes::MOVED_WHILE_BORROWED,
+        S::RET_BORROWED_MUTABLE_REFERENCE_ERROR => codes::RETURNED_TWICE,
+        S::STLOC_UNSAFE_TO_DESTROY_ERROR => codes::ASSIGNED_WHILE_BORROWED,
+        S::UNSAFE_RET_LOCAL_OR_RESOURCE_STILL_BORROWED => codes::RETURNED_LOCAL,
+        S::VEC_UPDATE_EXISTS_MUTABLE_BORROW_ERROR | S::WRITEREF_EXISTS_BORROW_ERROR => codes::CHANGED_WHILE_BORROWED,
+        _ => codes::BORROW_CONFLICT,
+    }
+}
+
 /// What a rejection for a limit or a rule about whole modules means in the source.
 fn limit_message(status: StatusCode) -> Option<&'static str> {
     Some(match status {
@@ -143,12 +163,15 @@ fn explain(error: &VerifyError, name: &str, module: &CompiledModule, map: &Sourc
         .and(function)
         .map(|function| offset.and_then(|offset| function.code.get(offset)).copied().unwrap_or(function.span));
     if let Some((message, help)) = borrow_message(error.status) {
-        let diagnostic = at(codes::BORROW_CONFLICT, span, message).help(help);
+        let diagnostic = at(borrow_code(error.status), span, message).help(help);
         return point_at_borrow(diagnostic, module, map, position, offset);
     }
     if let Some(message) = limit_message(error.status) {
-        let code =
-            if error.status == StatusCode::LOOP_IN_INSTANTIATION_GRAPH { codes::REJECTED } else { codes::TOO_LARGE };
+        let code = if error.status == StatusCode::LOOP_IN_INSTANTIATION_GRAPH {
+            codes::ENDLESS_INSTANTIATION
+        } else {
+            codes::TOO_LARGE
+        };
         return at(code, span, message).note(format!("the verifier says: {}", error.message));
     }
     at(codes::COMPILER_BUG, span, &format!("the code compiled for {name} does not verify"))

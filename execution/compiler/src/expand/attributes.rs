@@ -222,10 +222,8 @@ impl Reader<'_> {
             return true;
         }
         let wanted: Vec<&str> = targets.iter().map(|target| target.describe()).collect();
-        self.bad(
-            attribute.span,
-            &format!("`{name}` applies to {}, not to {}", wanted.join(" and "), self.target.describe()),
-        );
+        let message = format!("`{name}` applies to {}, not to {}", wanted.join(" and "), self.target.describe());
+        self.diagnostics.push(Diagnostic::new(codes::MISPLACED_ATTRIBUTE, attribute.span, message));
         false
     }
 
@@ -313,8 +311,9 @@ impl Reader<'_> {
         let mut signers: Vec<(Name, Address)> = Vec::new();
         for argument in arguments(attribute) {
             if let Some((first, _)) = signers.iter().find(|(name, _)| name.value == argument.name.value) {
-                let diagnostic = Diagnostic::new(codes::BAD_TEST, argument.span, "this parameter is given twice")
-                    .secondary(first.span, "first here");
+                let diagnostic =
+                    Diagnostic::new(codes::TEST_SIGNER_TWICE, argument.span, "this parameter is given twice")
+                        .secondary(first.span, "first here");
                 self.diagnostics.push(diagnostic);
                 continue;
             }
@@ -493,7 +492,7 @@ pub(super) fn check_test(function: &Annotated<Function>, diagnostics: &mut Diagn
         item.kind == FunctionKind::Plain && item.type_params.is_empty() && matches!(item.body, FunctionBody::Block(_));
     if !plain {
         diagnostics.push(Diagnostic::new(
-            codes::BAD_TEST,
+            codes::GENERIC_TEST,
             item.name.span,
             "a test is a plain function without type parameters",
         ));
@@ -503,13 +502,17 @@ pub(super) fn check_test(function: &Annotated<Function>, diagnostics: &mut Diagn
         if !given {
             let name = &param.name.value;
             diagnostics.push(
-                Diagnostic::new(codes::BAD_TEST, param.name.span, format!("the test does not say who `{name}` is"))
-                    .secondary(test.span, "the test's arguments")
-                    .help(format!("write `#[test({name} = @0x1)]`")),
+                Diagnostic::new(
+                    codes::TEST_SIGNER_MISSING,
+                    param.name.span,
+                    format!("the test does not say who `{name}` is"),
+                )
+                .secondary(test.span, "the test's arguments")
+                .help(format!("write `#[test({name} = @0x1)]`")),
             );
         } else if !is_signer(param) {
             diagnostics.push(Diagnostic::new(
-                codes::BAD_TEST,
+                codes::TEST_PARAMETER_TYPE,
                 param.ty.span,
                 "a test's parameter is a `signer` or a `&signer`",
             ));
@@ -518,8 +521,12 @@ pub(super) fn check_test(function: &Annotated<Function>, diagnostics: &mut Diagn
     for (name, _) in &test.signers {
         if !item.params.iter().any(|param| param.name.value == name.value) {
             diagnostics.push(
-                Diagnostic::new(codes::BAD_TEST, name.span, format!("the test has no parameter `{}`", name.value))
-                    .secondary(item.name.span, "the test"),
+                Diagnostic::new(
+                    codes::TEST_SIGNER_UNKNOWN,
+                    name.span,
+                    format!("the test has no parameter `{}`", name.value),
+                )
+                .secondary(item.name.span, "the test"),
             );
         }
     }

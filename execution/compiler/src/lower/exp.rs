@@ -6,7 +6,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics, Span, codes};
 use crate::name::{FunKind, Globals};
 use crate::parse::ast::BinaryOp;
 use crate::typing::{
-    Bodies, Body, ConstId, Exp, ExpKind, FunId, JumpId, LValue, Lambda, LocalId, Stmt, Ty, Usage, Value,
+    Bodies, Body, ConstId, Exp, ExpKind, FunId, JumpId, LValue, Lambda, LocalId, Stmt, Ty, Usage, Value, fold,
 };
 
 use super::ir::{Code, Ins, Label, Op, Slot, SlotInfo, VecOp};
@@ -254,7 +254,7 @@ impl<'a> Lower<'a> {
 
     /// Evaluates an operand into a temporary; literals need none.
     pub(super) fn park(&mut self, part: &'a Exp) -> Option<Slot> {
-        if is_literal(part) {
+        if is_literal(part) || self.folded(part).is_some() {
             return None;
         }
         let slot = self.temporary(self.ty(&part.ty), part.span);
@@ -274,7 +274,7 @@ impl<'a> Lower<'a> {
             ExpKind::If(condition, then, otherwise) => {
                 self.if_else(condition, then, otherwise.as_deref(), &exp.ty, dest, span);
             }
-            ExpKind::Binary(BinaryOp::And | BinaryOp::Or, ..) => self.logical(exp, dest),
+            ExpKind::Binary(BinaryOp::And | BinaryOp::Or, ..) if self.folded(exp).is_none() => self.logical(exp, dest),
             ExpKind::While(id, condition, body) => self.while_loop(*id, condition, body, dest, span),
             ExpKind::Loop(id, body) => self.endless_loop(*id, body, &exp.ty, dest, span),
             ExpKind::For(id, data) => self.for_loop(*id, data, dest, span),
@@ -318,6 +318,10 @@ impl<'a> Lower<'a> {
     /// Expressions that leave their value on the stack by themselves.
     fn push(&mut self, exp: &'a Exp) {
         let span = exp.span;
+        if let Some(value) = self.folded(exp) {
+            self.literal(&value, &exp.ty, span);
+            return;
+        }
         match &exp.kind {
             ExpKind::Value(value) => self.literal(value, &exp.ty, span),
             ExpKind::Const(ConstId(id)) => {
@@ -344,7 +348,9 @@ impl<'a> Lower<'a> {
                                 span,
                                 format!("expanded here, global storage is reached for `{shown}`, which is no struct"),
                             )
-                            .note("a type parameter of an inline function must stand for a struct of the caller's module"),
+                            .note(
+                                "a type parameter of an inline function must stand for a struct of the caller's module",
+                            ),
                         );
                     }
                 }
@@ -416,6 +422,12 @@ impl<'a> Lower<'a> {
             }
             _ => {}
         }
+    }
+
+    /// The value of an operation on literals and constants, unless it would fail.
+    pub(super) fn folded(&self, exp: &Exp) -> Option<Value> {
+        let is_operation = matches!(exp.kind, ExpKind::Binary(..) | ExpKind::Cast(_) | ExpKind::Not(_));
+        if is_operation { fold(self.globals, exp, &|ty| self.ty(ty)) } else { None }
     }
 
     pub(super) fn literal(&mut self, value: &Value, ty: &Ty, span: Span) {

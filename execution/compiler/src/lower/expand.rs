@@ -27,9 +27,13 @@ impl<'a> Lower<'a> {
         if is_recursive || self.frames.len() >= EXPANSION_DEPTH_MAX {
             let info = self.globals.function(function);
             self.diagnostics.push(
-                Diagnostic::new(codes::BAD_ENTRY, span, format!("`{}` is expanded inside itself", info.name.value))
-                    .secondary(info.name.span, "declared `inline` here")
-                    .help("an inline function cannot be recursive"),
+                Diagnostic::new(
+                    codes::EXPANDED_IN_ITSELF,
+                    span,
+                    format!("`{}` is expanded inside itself", info.name.value),
+                )
+                .secondary(info.name.span, "declared `inline` here")
+                .help("an inline function cannot be recursive"),
             );
             return;
         }

@@ -432,6 +432,28 @@ impl Flow<'_> {
     }
 }
 
+/// A conditional jump over a jump becomes the opposite jump: `BrFalse a; Branch b; a:` is `BrTrue b; a:`.
+fn turn_conditions(ops: &mut Vec<Ins>) {
+    let mut removed = vec![false; ops.len()];
+    for index in 0..ops.len().saturating_sub(2) {
+        let (Op::BrTrue(over) | Op::BrFalse(over), Op::Branch(target)) = (&ops[index].op, &ops[index + 1].op) else {
+            continue;
+        };
+        let (over, target) = (*over, *target);
+        let mut behind = ops[index + 2..].iter().take_while(|ins| matches!(ins.op, Op::Label(_)));
+        if behind.any(|ins| ins.op == Op::Label(over)) {
+            ops[index].op =
+                if matches!(ops[index].op, Op::BrTrue(_)) { Op::BrFalse(target) } else { Op::BrTrue(target) };
+            removed[index + 1] = true;
+        }
+    }
+    let mut position = 0;
+    ops.retain(|_| {
+        position += 1;
+        !removed[position - 1]
+    });
+}
+
 /// Removes jumps to what comes next, and sends jumps to jumps straight to the end.
 fn remove_idle_jumps(ops: &mut Vec<Ins>) {
     let mut aliases: BTreeMap<Label, Label> = BTreeMap::new();
@@ -460,6 +482,7 @@ fn remove_idle_jumps(ops: &mut Vec<Ins>) {
             _ => {}
         }
     }
+    turn_conditions(ops);
     let mut index = 0;
     while index < ops.len() {
         if let Op::Branch(target) = ops[index].op {

@@ -160,7 +160,7 @@ fn declare_datatype(
 ) {
     if !is_upper {
         diagnostics.push(Diagnostic::new(
-            codes::BAD_NAME,
+            codes::TYPE_NAME,
             name.span,
             format!("the type name `{}` must start with A to Z", name.value),
         ));
@@ -180,7 +180,7 @@ fn declare_constants(
         let name = &item.item.name;
         if !name.value.starts_with(|c: char| c.is_ascii_uppercase()) {
             diagnostics.push(Diagnostic::new(
-                codes::BAD_NAME,
+                codes::CONSTANT_NAME,
                 name.span,
                 format!("the constant name `{}` must start with A to Z", name.value),
             ));
@@ -217,7 +217,7 @@ fn declare_function(
     let function = &item.item;
     if function.name.value.starts_with('_') {
         diagnostics.push(Diagnostic::new(
-            codes::BAD_NAME,
+            codes::FUNCTION_NAME,
             function.name.span,
             format!("the function name `{}` must start with a letter", function.name.value),
         ));
@@ -324,7 +324,7 @@ fn resolve_uses(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagnost
         if let Some(first) = seen.insert((is_module, name.value.clone()), name.span) {
             diagnostics.push(
                 Diagnostic::new(
-                    codes::DUPLICATE_NAME,
+                    codes::DUPLICATE_USE,
                     name.span,
                     format!("`{}` is brought into scope twice", name.value),
                 )
@@ -335,7 +335,7 @@ fn resolve_uses(globals: &mut Globals, id: ModId, uses: &[ExpandedUse], diagnost
         if let (false, Some(member)) = (is_module, own) {
             diagnostics.push(
                 Diagnostic::new(
-                    codes::DUPLICATE_NAME,
+                    codes::USE_OF_OWN_NAME,
                     name.span,
                     format!("`{}` is already a member of this module", name.value),
                 )
@@ -393,7 +393,7 @@ fn type_params(params: &[ast::TypeParam], of_datatype: bool, diagnostics: &mut D
         if let Some(first) = resolved.iter().find(|known| known.name.value == param.name.value) {
             diagnostics.push(
                 Diagnostic::new(
-                    codes::DUPLICATE_NAME,
+                    codes::DUPLICATE_TYPE_PARAMETER,
                     param.name.span,
                     format!("the type parameter `{}` is declared twice", param.name.value),
                 )
@@ -449,7 +449,7 @@ fn resolve_functions(
             !ty.any(&mut |part| !matches!(part, Ty::Bool | Ty::Int(_) | Ty::Address | Ty::Vector(_) | Ty::Error));
         if !allowed {
             diagnostics.push(
-                Diagnostic::new(codes::NOT_CONSTANT, item.item.ty.span, "a constant cannot have this type")
+                Diagnostic::new(codes::CONSTANT_OF_TYPE, item.item.ty.span, "a constant cannot have this type")
                     .help("constants are numbers, bool, address and vectors of them"),
             );
         }
@@ -540,7 +540,7 @@ fn resolve_fields(globals: &mut Globals, id: ModId, module: &ExpandedModule, dia
             if let Some(first) = variants.iter().find(|known| known.name.value == variant.name.value) {
                 diagnostics.push(
                     Diagnostic::new(
-                        codes::DUPLICATE_NAME,
+                        codes::DUPLICATE_VARIANT,
                         variant.name.span,
                         format!("the variant `{}` is declared twice", variant.name.value),
                     )
@@ -554,7 +554,7 @@ fn resolve_fields(globals: &mut Globals, id: ModId, module: &ExpandedModule, dia
             });
         }
         if variants.is_empty() {
-            diagnostics.push(Diagnostic::new(codes::BAD_FIELDS, item.item.name.span, "an enum needs a variant"));
+            diagnostics.push(Diagnostic::new(codes::EMPTY_ENUM, item.item.name.span, "an enum needs a variant"));
         }
         globals.datatypes[data.0 as usize].kind = DataKind::Enum(variants);
     }
@@ -572,7 +572,7 @@ fn fields_of(
         if let Some(first) = resolved.iter().find(|known| known.name.value == name.value) {
             diagnostics.push(
                 Diagnostic::new(
-                    codes::DUPLICATE_NAME,
+                    codes::DUPLICATE_FIELD,
                     name.span,
                     format!("the field `{}` is declared twice", name.value),
                 )
@@ -581,7 +581,11 @@ fn fields_of(
         }
         let resolved_ty = scope.ty(globals, diagnostics, &mut None, ty);
         let resolved_ty = if matches!(resolved_ty, Ty::Ref(..) | Ty::Tuple(_)) {
-            diagnostics.push(Diagnostic::new(codes::BAD_TYPE, ty.span, "a field cannot hold a reference or a tuple"));
+            diagnostics.push(Diagnostic::new(
+                codes::REFERENCE_IN_FIELD,
+                ty.span,
+                "a field cannot hold a reference or a tuple",
+            ));
             Ty::Error
         } else if matches!(resolved_ty, Ty::Fun(..)) {
             diagnostics.push(Diagnostic::new(

@@ -198,7 +198,7 @@ impl Scope {
         let PathHead::Name(name) = &segments[1].head else { return None };
         if segments.len() == 2 {
             diagnostics.push(Diagnostic::new(
-                codes::WRONG_KIND,
+                codes::MODULE_AS_MEMBER,
                 path.span,
                 format!("`{path}` is a module, not a member of one"),
             ));
@@ -259,7 +259,7 @@ impl Scope {
                 let position = info.variants().iter().position(|known| known.name.value == *name);
                 if position.is_none() {
                     let mut diagnostic = Diagnostic::new(
-                        codes::UNBOUND_MEMBER,
+                        codes::UNBOUND_VARIANT,
                         variant.span,
                         format!("`{}` has no variant `{name}`", info.name.value),
                     );
@@ -296,7 +296,7 @@ impl Scope {
                 let inner_ty = self.ty(globals, diagnostics, infer, inner);
                 if matches!(inner_ty, Ty::Ref(..) | Ty::Tuple(_) | Ty::Fun(..)) {
                     diagnostics.push(Diagnostic::new(
-                        codes::BAD_TYPE,
+                        codes::REFERENCE_TO_REFERENCE,
                         inner.span,
                         "a reference can only point to a value, not to a reference or tuple",
                     ));
@@ -308,7 +308,7 @@ impl Scope {
                 let resolved: Vec<Ty> = parts.iter().map(|part| self.ty(globals, diagnostics, infer, part)).collect();
                 for (part, resolved) in parts.iter().zip(&resolved) {
                     if matches!(resolved, Ty::Tuple(_)) {
-                        diagnostics.push(Diagnostic::new(codes::BAD_TYPE, part.span, "tuples cannot be nested"));
+                        diagnostics.push(Diagnostic::new(codes::NESTED_TUPLE, part.span, "tuples cannot be nested"));
                         return Ty::Error;
                     }
                 }
@@ -345,7 +345,7 @@ impl Scope {
                 let resolved = self.ty(globals, diagnostics, infer, arg);
                 if matches!(resolved, Ty::Ref(..) | Ty::Tuple(_) | Ty::Fun(..)) {
                     diagnostics.push(Diagnostic::new(
-                        codes::BAD_TYPE,
+                        codes::TYPE_ARGUMENT_KIND,
                         arg.span,
                         "a type argument cannot be a reference, tuple or function type",
                     ));
@@ -402,7 +402,7 @@ impl Scope {
                 Ty::Error
             }
             Some(Target::Fun(..) | Target::Const(_) | Target::Data(_, Some(_), _)) => {
-                diagnostics.push(Diagnostic::new(codes::WRONG_KIND, span, format!("`{path}` is not a type")));
+                diagnostics.push(Diagnostic::new(codes::NOT_A_TYPE, span, format!("`{path}` is not a type")));
                 Ty::Error
             }
         }
@@ -450,7 +450,7 @@ impl Scope {
 
     fn report_unbound_type(&self, globals: &Globals, diagnostics: &mut Diagnostics, name: &Name) {
         let mut diagnostic =
-            Diagnostic::new(codes::UNBOUND_NAME, name.span, format!("no type `{}` is in scope", name.value));
+            Diagnostic::new(codes::UNBOUND_TYPE, name.span, format!("no type `{}` is in scope", name.value));
         let own = globals.module(self.module).members.iter();
         let candidates = own
             .chain(self.layers(globals).flat_map(|layer| &layer.members))
@@ -556,7 +556,7 @@ pub(super) fn find_member(
 }
 
 pub(super) fn report_missing_module(globals: &Globals, diagnostics: &mut Diagnostics, ident: &ModuleIdent, span: Span) {
-    let mut diagnostic = Diagnostic::new(codes::UNBOUND_MODULE, span, format!("the program has no module `{ident}`"));
+    let mut diagnostic = Diagnostic::new(codes::MISSING_MODULE, span, format!("the program has no module `{ident}`"));
     let same_name = globals.modules.iter().find(|module| module.ident.name == ident.name);
     let here = globals.modules.iter().filter(|module| module.ident.address == ident.address);
     diagnostic = match same_name {

@@ -196,7 +196,10 @@ impl<'a> Loader<'a> {
         let dev_dependencies = dev.then_some(&manifest.dev_dependencies);
         let mut loaded = BTreeSet::new();
         let is_library = IMPLICIT.contains(&manifest.name.as_str());
-        if (manifest.edition == Edition::E2024 || manifest.is_plain) && matches!(origin, Origin::Directory(_)) && !is_library {
+        if (manifest.edition == Edition::E2024 || manifest.is_plain)
+            && matches!(origin, Origin::Directory(_))
+            && !is_library
+        {
             // Packages of that edition need not name the libraries that come with the tool.
             for name in IMPLICIT {
                 if self.embedded.find(name).is_some() && !self.open.iter().any(|(_, open)| open == name) {

@@ -209,7 +209,7 @@ fn diamonds_load_once() {
         ("z/Move.toml", "[package]\nname = \"z\"\n"),
     ]);
     let program = load_well(&folder, "a", &LoadOptions::default());
-    assert_eq!(names(&program), ["z", "x", "y", "a"]);
+    assert_eq!(names(&program), ["MoveStdlib", "z", "x", "y", "a"]);
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl Parser<'_> {
     pub(super) fn report_unclaimed_rests(&mut self) {
         for rest in std::mem::take(&mut self.unclaimed_rests).into_values() {
             let diagnostic = Diagnostic::new(
-                codes::UNEXPECTED_TOKEN,
+                codes::MISPLACED_REST,
                 rest.span,
                 "`..` may stand only in patterns and on the left of `=`",
             )

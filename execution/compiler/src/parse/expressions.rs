@@ -309,7 +309,9 @@ impl Parser<'_> {
         while at < cast {
             let ahead = at - self.position;
             let is_plain = match self.kind_at(ahead) {
-                TokenKind::Comma | TokenKind::Semicolon | TokenKind::Colon | TokenKind::Equal | TokenKind::Label => false,
+                TokenKind::Comma | TokenKind::Semicolon | TokenKind::Colon | TokenKind::Equal | TokenKind::Label => {
+                    false
+                }
                 TokenKind::PipePipe | TokenKind::Pipe if ahead == 0 => false,
                 TokenKind::Ident => !matches!(
                     self.word_at(ahead),
@@ -376,7 +378,7 @@ impl Parser<'_> {
         if self.kind() != TokenKind::LParen {
             let found = self.describe_next();
             let diagnostic = Diagnostic::new(
-                codes::UNEXPECTED_TOKEN,
+                codes::MISSING_PARENTHESES,
                 opener,
                 format!("expected `(` after `{keyword}`, found {found}"),
             )

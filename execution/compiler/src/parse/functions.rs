@@ -52,7 +52,7 @@ impl Parser<'_> {
             };
             modifiers.start.get_or_insert(span);
             if let Some(first) = repeated {
-                let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, span, format!("a second modifier `{word}`"))
+                let diagnostic = Diagnostic::new(codes::REPEATED_MODIFIER, span, format!("a second modifier `{word}`"))
                     .secondary(first, "it clashes with this one")
                     .help("keep one of the two");
                 self.report(diagnostic);
@@ -146,7 +146,7 @@ impl Parser<'_> {
 
     fn wrong_arrow(&mut self) -> super::cursor::Reported {
         let span = self.span();
-        let diagnostic = Diagnostic::new(codes::UNEXPECTED_TOKEN, span, "a result type follows `:`, not `->`")
+        let diagnostic = Diagnostic::new(codes::ARROW_RESULT, span, "a result type follows `:`, not `->`")
             .label("expected `:`")
             .suggest(span, ":")
             .help("write `: T`");
@@ -158,7 +158,7 @@ impl Parser<'_> {
         match (modifiers.inline, modifiers.macros) {
             (Some(inline), Some(macros)) => {
                 let diagnostic =
-                    Diagnostic::new(codes::BAD_MODIFIER, macros, "a function is `inline` or `macro`, not both")
+                    Diagnostic::new(codes::INLINE_AND_MACRO, macros, "a function is `inline` or `macro`, not both")
                         .secondary(inline, "also `inline`")
                         .help("keep one of the two");
                 self.report(diagnostic);
@@ -201,7 +201,7 @@ impl Parser<'_> {
                 Ok(FunctionBody::Native(native))
             }
             (Some(native), TokenKind::LBrace) => {
-                let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, native, "a native function has no body")
+                let diagnostic = Diagnostic::new(codes::NATIVE_WITH_BODY, native, "a native function has no body")
                     .label("native")
                     .secondary(self.span(), "the body")
                     .help("delete `native`, or end the signature with `;`");
@@ -210,7 +210,7 @@ impl Parser<'_> {
             }
             (None, TokenKind::Semicolon) => {
                 let span = self.advance().span;
-                let diagnostic = Diagnostic::new(codes::UNEXPECTED_TOKEN, span, "this function has no body")
+                let diagnostic = Diagnostic::new(codes::MISSING_BODY, span, "this function has no body")
                     .label("expected `{`")
                     .secondary(name, "the function")
                     .help("only `native` functions end with `;`");

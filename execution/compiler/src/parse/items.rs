@@ -60,7 +60,7 @@ impl Parser<'_> {
             word if MEMBER_WORDS.contains(&word) => {
                 let span = self.span();
                 let diagnostic =
-                    Diagnostic::new(codes::UNEXPECTED_TOKEN, span, format!("`{word}` outside of any module"))
+                    Diagnostic::new(codes::OUTSIDE_MODULE, span, format!("`{word}` outside of any module"))
                         .label("a module, script or address block is expected here")
                         .help("is there a `}` too many before this?");
                 self.report(diagnostic);
@@ -80,7 +80,7 @@ impl Parser<'_> {
             return self.unexpected(expected, "");
         };
         let span = self.span();
-        let diagnostic = Diagnostic::new(codes::UNEXPECTED_TOKEN, span, format!("expected {expected}, found `{word}`"))
+        let diagnostic = Diagnostic::new(codes::MISSPELT_WORD, span, format!("expected {expected}, found `{word}`"))
             .label(format!("did you mean `{meant}`?"))
             .help(format!("write `{meant}`"))
             .suggest(span, meant);
@@ -286,9 +286,10 @@ impl Parser<'_> {
             [(modifiers.entry, "entry"), (modifiers.inline, "inline"), (modifiers.macros, "macro"), (native, "native")]
         {
             if let Some(span) = span {
-                let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, span, format!("a {what} cannot be `{word}`"))
-                    .help(format!("delete `{word}`"))
-                    .suggest(span, "");
+                let diagnostic =
+                    Diagnostic::new(codes::MISPLACED_MODIFIER, span, format!("a {what} cannot be `{word}`"))
+                        .help(format!("delete `{word}`"))
+                        .suggest(span, "");
                 self.report(diagnostic);
             }
         }
@@ -573,7 +574,7 @@ impl Parser<'_> {
         }
         if self.kind() == TokenKind::Star {
             let diagnostic =
-                Diagnostic::new(codes::UNEXPECTED_TOKEN, self.span(), "a use names every member it brings into scope")
+                Diagnostic::new(codes::GLOB_USE, self.span(), "a use names every member it brings into scope")
                     .label("no `*` here")
                     .help(format!(
                         "write `use {}::{{a, b}}`, or use the module and write `{}::a`",

@@ -178,7 +178,7 @@ impl Lexer<'_> {
                 (None, _) => {
                     let span = self.span(start, start + 2);
                     self.error(
-                        Diagnostic::new(codes::UNCLOSED_DELIMITER, span, "this block comment is never closed")
+                        Diagnostic::new(codes::UNCLOSED_COMMENT, span, "this block comment is never closed")
                             .label("opened here")
                             .note("block comments nest: every `/*` inside needs its own `*/`")
                             .help("add `*/`"),
@@ -236,7 +236,7 @@ impl Lexer<'_> {
         }
         let span = self.span(self.position, self.position + length);
         self.error(
-            Diagnostic::new(codes::UNCLOSED_DELIMITER, span, "a name in back quotes must be `` `letters` ``")
+            Diagnostic::new(codes::UNCLOSED_QUOTES, span, "a name in back quotes must be `` `letters` ``")
                 .label("opened here"),
         );
         self.position += length;
@@ -260,7 +260,7 @@ impl Lexer<'_> {
         let line = rest.find('\n').unwrap_or(rest.len());
         let span = self.span(self.position, self.position + prefix + 1);
         self.error(
-            Diagnostic::new(codes::UNCLOSED_DELIMITER, span, "this string is never closed")
+            Diagnostic::new(codes::UNCLOSED_STRING, span, "this string is never closed")
                 .label("opened here")
                 .help("add the closing `\"`"),
         );

@@ -219,7 +219,7 @@ impl Parser<'_> {
             }
             TokenKind::AmpAmp => {
                 let diagnostic = Diagnostic::new(
-                    codes::UNEXPECTED_TOKEN,
+                    codes::DOUBLE_BORROW,
                     start,
                     "`&&` stands between two conditions; there are no references to references",
                 )

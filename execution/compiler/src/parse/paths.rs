@@ -57,7 +57,7 @@ impl Parser<'_> {
             if segments.len() == PATH_SEGMENTS_MAX {
                 let span = self.span_from(start);
                 return Err(self.error(
-                    codes::UNEXPECTED_TOKEN,
+                    codes::PATH_TOO_LONG,
                     span,
                     "a path has at most four parts: address, module, enum, variant",
                 ));
@@ -179,7 +179,12 @@ impl Parser<'_> {
         decode(content).map_err(|error| {
             let at = |offset: usize| span.start + u32::try_from(prefix + offset).unwrap_or(0);
             let place = Span::new(span.file, at(error.start), at(error.end));
-            let mut diagnostic = Diagnostic::new(codes::BAD_STRING, place, format!("{} in a string", error.message));
+            let code = match error.message {
+                "unknown escape" => codes::UNKNOWN_ESCAPE,
+                "an odd number of hex digits" => codes::ODD_HEX,
+                _ => codes::BAD_STRING,
+            };
+            let mut diagnostic = Diagnostic::new(code, place, format!("{} in a string", error.message));
             diagnostic = match error.message {
                 "unknown escape" => diagnostic.help("the escapes are \\n \\r \\t \\\\ \\0 \\\" and \\xHH"),
                 "an odd number of hex digits" => {
@@ -198,10 +203,10 @@ impl Parser<'_> {
             NumberError::Malformed => Diagnostic::new(codes::BAD_NUMBER, span, format!("`{text}` is not a number"))
                 .help("numbers look like 1_000, 0xFF or 7u8"),
             NumberError::TooLarge => {
-                Diagnostic::new(codes::BAD_NUMBER, span, format!("`{text}` is larger than u256 can hold"))
+                Diagnostic::new(codes::NUMBER_TOO_LARGE, span, format!("`{text}` is larger than u256 can hold"))
             }
             NumberError::UnknownSuffix => {
-                Diagnostic::new(codes::BAD_NUMBER, span, format!("`{text}` ends in an unknown integer type"))
+                Diagnostic::new(codes::UNKNOWN_SUFFIX, span, format!("`{text}` ends in an unknown integer type"))
                     .help("the suffixes are u8, u16, u32, u64, u128 and u256")
             }
         };

@@ -88,7 +88,7 @@ impl Parser<'_> {
             if parser.kind() == TokenKind::DotDot {
                 let span = parser.advance().span;
                 if rest.replace(span).is_some() {
-                    parser.error(codes::UNEXPECTED_TOKEN, span, "`..` may stand only once in a pattern");
+                    parser.error(codes::REPEATED_REST, span, "`..` may stand only once in a pattern");
                 }
                 return Ok(None);
             }
@@ -120,7 +120,7 @@ impl Parser<'_> {
             if parser.kind() == TokenKind::DotDot {
                 let span = parser.advance().span;
                 if rest.replace(Spanned::new(count, span)).is_some() {
-                    parser.error(codes::UNEXPECTED_TOKEN, span, "`..` may stand only once in a pattern");
+                    parser.error(codes::REPEATED_REST, span, "`..` may stand only once in a pattern");
                 }
                 return Ok(None);
             }

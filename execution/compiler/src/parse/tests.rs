@@ -30,9 +30,10 @@ fn messages(text: &str) -> String {
     diagnostics.render(&files, false)
 }
 
+/// The codes of a text's messages; of a special case the general one.
 fn error_codes(text: &str) -> Vec<&'static str> {
     let (_, _, diagnostics) = parse_text(text);
-    diagnostics.sorted().iter().map(|one| one.code.as_str()).collect()
+    diagnostics.sorted().iter().map(|one| one.code.general().unwrap_or(one.code).as_str()).collect()
 }
 
 fn members(unit: SourceUnit) -> Vec<Member> {

@@ -104,7 +104,7 @@ impl Parser<'_> {
             };
             let span = self.advance().span;
             if let Some(first) = abilities.iter().find(|one| one.value == ability) {
-                let diagnostic = Diagnostic::new(codes::BAD_MODIFIER, span, format!("`{ability}` is given twice"))
+                let diagnostic = Diagnostic::new(codes::REPEATED_ABILITY, span, format!("`{ability}` is given twice"))
                     .secondary(first.span, "first here")
                     .help("delete it");
                 self.report(diagnostic);

@@ -50,7 +50,7 @@ impl Checker<'_> {
             }
             Some(Resolved::Unbound(name, written)) => self.builtin(&name, written.as_deref(), args, span),
             Some(Resolved::Const(_) | Resolved::Param(_)) => {
-                self.error(codes::WRONG_KIND, callee.span, format!("`{callee}` is not a function"));
+                self.error(codes::NOT_A_FUNCTION, callee.span, format!("`{callee}` is not a function"));
                 self.error_call(args, span)
             }
         }
@@ -107,7 +107,7 @@ impl Checker<'_> {
         let info = self.globals.function(function);
         if info.kind == FunKind::Macro {
             self.push(
-                Diagnostic::new(codes::WRONG_KIND, span, format!("`{}` is a macro", info.name.value))
+                Diagnostic::new(codes::MACRO_WITHOUT_MARK, span, format!("`{}` is a macro", info.name.value))
                     .secondary(info.name.span, "declared here")
                     .help(format!("call it with `{}!(..)`", info.name.value)),
             );
@@ -124,7 +124,7 @@ impl Checker<'_> {
             let (wanted, plural) = (info.params.len(), if info.params.len() == 1 { "" } else { "s" });
             self.push(
                 Diagnostic::new(
-                    codes::ARGUMENT_COUNT,
+                    codes::CALL_ARGUMENTS,
                     span,
                     format!("`{}` takes {wanted} argument{plural}, {} given", info.name.value, args.len() + offset),
                 )
@@ -173,7 +173,7 @@ impl Checker<'_> {
         };
         if params.len() != lambda.params.len() {
             let message = format!("this lambda takes {} arguments, {} are wanted", lambda.params.len(), params.len());
-            self.error(codes::ARGUMENT_COUNT, span, message);
+            self.error(codes::LAMBDA_ARGUMENTS, span, message);
             return Exp::error(span);
         }
         self.regions += 1;
@@ -191,7 +191,7 @@ impl Checker<'_> {
                         if !this.infer.unify(&written_ty, ty) {
                             let (wanted, found) = (this.show(ty), this.show(&written_ty));
                             let message = format!("the parameter has the type `{wanted}`, not `{found}`");
-                            this.error(codes::TYPE_MISMATCH, written.span, message);
+                            this.error(codes::LAMBDA_PARAMETER_TYPE, written.span, message);
                         }
                     }
                     this.pattern(&param.pattern, ty)
@@ -243,7 +243,7 @@ impl Checker<'_> {
             (_, true) => {
                 self.push(
                     Diagnostic::new(
-                        codes::TYPE_MISMATCH,
+                        codes::RECEIVER_BY_VALUE,
                         place.span,
                         format!("`{}` takes its receiver by value, this is a reference", info.name.value),
                     )
@@ -351,13 +351,17 @@ impl Checker<'_> {
     ) -> Exp {
         let info = self.globals.datatype(data);
         if info.is_enum() && variant.is_none() {
-            self.error(codes::WRONG_KIND, span, format!("`{}` is an enum; name one of its variants", info.name.value));
+            self.error(
+                codes::ENUM_WITHOUT_VARIANT,
+                span,
+                format!("`{}` is an enum; name one of its variants", info.name.value),
+            );
             return Exp::error(span);
         }
         let is_named = info.fields_of(variant).first().is_some_and(|field| &*field.name.value != "pos0");
         if is_named {
             self.push(
-                Diagnostic::new(codes::BAD_FIELDS, span, format!("`{}` has named fields", info.name.value))
+                Diagnostic::new(codes::NAMED_FIELDS, span, format!("`{}` has named fields", info.name.value))
                     .secondary(info.name.span, "declared here")
                     .help(format!("write `{} {{ field: value }}`", info.name.value)),
             );
@@ -394,8 +398,7 @@ impl Checker<'_> {
             match matched.iter().position(|(info, _)| info.name.value == *wanted) {
                 Some(position) => {
                     let ty = matched[position].0.ty.subst(&args);
-                    let role =
-                        Role::field(&name.value).because(matched[position].0.name.span, "is the field's type");
+                    let role = Role::field(&name.value).because(matched[position].0.name.span, "is the field's type");
                     let value = self.exp_as(value, &ty, &role);
                     checked.push((position, value));
                 }
@@ -425,7 +428,7 @@ impl Checker<'_> {
             "freeze" => return self.freeze(args, span),
             "assert" => {
                 self.push(
-                    Diagnostic::new(codes::UNBOUND_NAME, name.span, "no function `assert` is in scope")
+                    Diagnostic::new(codes::ASSERT_WITHOUT_MARK, name.span, "no function `assert` is in scope")
                         .help("`assert!(condition, code)` is a macro")
                         .suggest(name.span, "assert!"),
                 );
@@ -433,7 +436,11 @@ impl Checker<'_> {
             }
             _ => {
                 if self.lookup(&name.value).is_some() {
-                    self.error(codes::WRONG_KIND, name.span, format!("the local `{}` is not a function", name.value));
+                    self.error(
+                        codes::LOCAL_AS_FUNCTION,
+                        name.span,
+                        format!("the local `{}` is not a function", name.value),
+                    );
                 } else {
                     self.unbound_function(name);
                 }
@@ -482,7 +489,7 @@ impl Checker<'_> {
 
     fn unbound_function(&mut self, name: &Name) {
         let mut diagnostic =
-            Diagnostic::new(codes::UNBOUND_NAME, name.span, format!("no function `{}` is in scope", name.value));
+            Diagnostic::new(codes::UNBOUND_FUNCTION, name.span, format!("no function `{}` is in scope", name.value));
         let module = self.globals.module(self.scope.module);
         let candidates = module
             .members
@@ -515,7 +522,7 @@ impl Checker<'_> {
         for path in variants {
             let Some((data, variant, args)) = self.struct_of_pattern(path) else { return Exp::error(span) };
             let Some(variant) = variant else {
-                self.error(codes::WRONG_KIND, path.span, format!("`{path}` is not a variant"));
+                self.error(codes::NOT_A_VARIANT, path.span, format!("`{path}` is not a variant"));
                 return Exp::error(span);
             };
             let ty = Ty::Data(data, args.into());

@@ -377,7 +377,7 @@ impl<'a> Checker<'a> {
         self.check_literal(exp);
         if let (ExpKind::Cast(_), false) = (&exp.kind, matches!(exp.ty, Ty::Int(_) | Ty::Error)) {
             let shown = self.show(&exp.ty);
-            self.error(codes::BAD_OPERAND, exp.span, format!("`as` converts to integers, not to `{shown}`"));
+            self.error(codes::CAST_TARGET, exp.span, format!("`as` converts to integers, not to `{shown}`"));
         }
     }
 

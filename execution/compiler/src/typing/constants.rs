@@ -83,9 +83,7 @@ impl Folder<'_> {
                 _ => None,
             },
             ExpKind::Cast(inner) => match (self.fold(inner)?, &exp.ty) {
-                (Value::Number(number), Ty::Int(int)) if number.bit_len() <= int.bits() => {
-                    Some(Value::Number(number))
-                }
+                (Value::Number(number), Ty::Int(int)) if number.bit_len() <= int.bits() => Some(Value::Number(number)),
                 (Value::Number(number), Ty::Int(int)) => {
                     self.fails(exp.span, &format!("`{number}` does not fit {}", int.name()));
                     None
@@ -124,6 +122,28 @@ impl Folder<'_> {
             span,
             format!("computing this constant fails: {problem}"),
         ));
+    }
+}
+
+/// The value of an expression in a function if the compiler can compute it. What would fail at run time has none: it
+/// must fail there. `ty` gives the type that an expression's type stands for where the function is expanded.
+pub(crate) fn fold(globals: &Globals, exp: &Exp, ty: &dyn Fn(&Ty) -> Ty) -> Option<Value> {
+    match &exp.kind {
+        ExpKind::Value(value) => Some(value.clone()),
+        ExpKind::Const(id) => globals.constant(*id).value.clone(),
+        ExpKind::Not(inner) => match fold(globals, inner, ty)? {
+            Value::Bool(value) => Some(Value::Bool(!value)),
+            _ => None,
+        },
+        ExpKind::Cast(inner) => match (fold(globals, inner, ty)?, ty(&exp.ty)) {
+            (Value::Number(number), Ty::Int(int)) if number.bit_len() <= int.bits() => Some(Value::Number(number)),
+            _ => None,
+        },
+        ExpKind::Binary(op, left, right) => {
+            let (left_value, right_value) = (fold(globals, left, ty)?, fold(globals, right, ty)?);
+            binary(*op, &left_value, &right_value, &ty(&left.ty)).ok()
+        }
+        _ => None,
     }
 }
 

@@ -26,7 +26,7 @@ impl Checker<'_> {
                     let shown = self.show(&then.ty);
                     self.push(
                         Diagnostic::new(
-                            codes::TYPE_MISMATCH,
+                            codes::IF_WITHOUT_ELSE,
                             then.span,
                             format!("an `if` without `else` has no value, this is `{shown}`"),
                         )
@@ -110,7 +110,7 @@ impl Checker<'_> {
         if !self.infer.require_int(&lower.ty) || !self.infer.unify(&lower.ty, &upper.ty) {
             let (a, b) = (self.show(&lower.ty), self.show(&upper.ty));
             self.error(
-                codes::TYPE_MISMATCH,
+                codes::FOR_BOUNDS,
                 span,
                 format!("the bounds of `for` are integers of one type: `{a}` and `{b}`"),
             );
@@ -149,9 +149,9 @@ impl Checker<'_> {
                     );
                 }
                 None if self.region != 0 => {
-                    self.error(codes::BAD_JUMP, span, format!("`{what}` cannot leave a lambda or macro"));
+                    self.error(codes::JUMP_OUT_OF_LAMBDA, span, format!("`{what}` cannot leave a lambda or macro"));
                 }
-                None => self.error(codes::BAD_JUMP, span, format!("`{what}` outside of a loop")),
+                None => self.error(codes::JUMP_OUTSIDE_LOOP, span, format!("`{what}` outside of a loop")),
             }
             return None;
         };
@@ -181,8 +181,12 @@ impl Checker<'_> {
         let (id, kind) = (self.targets[position].id, self.targets[position].kind);
         if kind == TargetKind::While && !value_ty.is_unit() && value_ty != Ty::Never {
             self.push(
-                Diagnostic::new(codes::BAD_JUMP, span, "`while` and `for` have no value, so `break` cannot carry one")
-                    .help("use `loop`"),
+                Diagnostic::new(
+                    codes::BREAK_VALUE,
+                    span,
+                    "`while` and `for` have no value, so `break` cannot carry one",
+                )
+                .help("use `loop`"),
             );
             return Exp::new(ExpKind::Error, Ty::Never, span);
         }
@@ -217,7 +221,7 @@ impl Checker<'_> {
             return Exp::new(ExpKind::Error, Ty::Never, span);
         };
         if self.targets[position].kind == TargetKind::Block {
-            self.error(codes::BAD_JUMP, span, "`continue` needs a loop, this label names a block");
+            self.error(codes::CONTINUE_BLOCK, span, "`continue` needs a loop, this label names a block");
         }
         Exp::new(ExpKind::Continue(self.targets[position].id), Ty::Never, span)
     }

@@ -52,15 +52,11 @@ fn check_datatype(globals: &Globals, diagnostics: &mut Diagnostics, id: DataId) 
                 let reason =
                     format!("`{}` has `{}`, so its fields need `{}`", info.name.value, ability.name(), wanted.name());
                 let shown = field.ty.display(globals, &names);
-                diagnostics.push(missing_ability(
-                    globals,
-                    &names,
-                    &shown,
-                    (&culprit.0, culprit.1),
-                    wanted,
-                    field.name.span,
-                    &reason,
-                ));
+                let place = field.name.span;
+                let culprit = (&culprit.0, culprit.1);
+                let mut diagnostic = missing_ability(globals, &names, &shown, culprit, wanted, place, &reason);
+                diagnostic.code = codes::FIELD_ABILITY;
+                diagnostics.push(diagnostic);
             }
         }
         check_mentions(globals, diagnostics, &field.ty, field.name.span, &names, &constraints);
@@ -79,7 +75,7 @@ fn check_datatype(globals: &Globals, diagnostics: &mut Diagnostics, id: DataId) 
         }
     }
     if info.abilities.has(Ability::Key) && info.is_enum() {
-        diagnostics.push(Diagnostic::new(codes::MISSING_ABILITY, info.name.span, "an enum cannot have `key`"));
+        diagnostics.push(Diagnostic::new(codes::ENUM_WITH_KEY, info.name.span, "an enum cannot have `key`"));
     }
 }
 

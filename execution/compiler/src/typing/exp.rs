@@ -192,7 +192,7 @@ impl Checker<'_> {
                 if info.module != self.home && info.module != self.scope.module {
                     let message = format!("the constant `{}` is private to its module", info.name.value);
                     self.push(
-                        Diagnostic::new(codes::NOT_VISIBLE, span, message)
+                        Diagnostic::new(codes::PRIVATE_CONSTANT, span, message)
                             .secondary(info.name.span, "declared here")
                             .help("offer a public function that returns it"),
                     );
@@ -211,7 +211,7 @@ impl Checker<'_> {
                 Exp::error(span)
             }
             Some(Resolved::Data(..) | Resolved::Param(_)) => {
-                self.push(Diagnostic::new(codes::WRONG_KIND, span, format!("`{path}` is a type, not a value")));
+                self.push(Diagnostic::new(codes::TYPE_AS_VALUE, span, format!("`{path}` is a type, not a value")));
                 Exp::error(span)
             }
             Some(Resolved::Unbound(name, _)) => {
@@ -250,7 +250,7 @@ impl Checker<'_> {
         }
         if usage == Usage::Move {
             self.push(
-                Diagnostic::new(codes::BAD_PLACE, span, "only a local can be moved")
+                Diagnostic::new(codes::MOVE_OUT_OF_PLACE, span, "only a local can be moved")
                     .help("take the whole value apart, or copy this part"),
             );
             return Exp::error(span);
@@ -313,7 +313,7 @@ impl Checker<'_> {
                     let (a, b) = (self.show(&left.ty), self.show(&right.ty));
                     self.push(
                         Diagnostic::new(
-                            codes::TYPE_MISMATCH,
+                            codes::OPERANDS_DIFFER,
                             op_span,
                             format!("`{symbol}` needs two operands of one type: `{a}` and `{b}`"),
                         )
@@ -338,7 +338,7 @@ impl Checker<'_> {
         }
         let shown = self.show(&operand.ty);
         let mut diagnostic = Diagnostic::new(
-            codes::BAD_OPERAND,
+            codes::INTEGERS_ONLY,
             operand.span,
             format!("`{symbol}` works on integers, this is `{shown}`"),
         )
@@ -388,15 +388,19 @@ impl Checker<'_> {
         if !self.infer.unify(&left.ty, &right.ty) {
             let (a, b) = (self.show(&left.ty), self.show(&right.ty));
             self.push(
-                Diagnostic::new(codes::TYPE_MISMATCH, op_span, format!("values of `{a}` and `{b}` cannot be compared"))
-                    .secondary(left.span, format!("`{a}`"))
-                    .secondary(right.span, format!("`{b}`")),
+                Diagnostic::new(
+                    codes::COMPARED_TYPES,
+                    op_span,
+                    format!("values of `{a}` and `{b}` cannot be compared"),
+                )
+                .secondary(left.span, format!("`{a}`"))
+                .secondary(right.span, format!("`{b}`")),
             );
             return (Exp::error(span), Exp::error(span));
         }
         let ty = self.infer.shallow(&left.ty);
         match &ty {
-            Ty::Tuple(_) => self.error(codes::BAD_OPERAND, span, "tuples cannot be compared"),
+            Ty::Tuple(_) => self.error(codes::TUPLES_COMPARED, span, "tuples cannot be compared"),
             Ty::Ref(..) => {}
             _ => self.need(&ty, Ability::Drop, span, "a comparison consumes both values; compare references instead"),
         }
@@ -415,7 +419,7 @@ impl Checker<'_> {
             Ty::Error => Exp::error(span),
             other => {
                 let shown = self.show(&other);
-                self.error(codes::BAD_OPERAND, ty.span, format!("`as` converts to integers, not to `{shown}`"));
+                self.error(codes::CAST_TARGET, ty.span, format!("`as` converts to integers, not to `{shown}`"));
                 Exp::error(span)
             }
         }
@@ -426,7 +430,11 @@ impl Checker<'_> {
         let logical = matches!(op, BinaryOp::And | BinaryOp::Or);
         if !logical && !self.infer.require_int(&ty) {
             let shown = self.show(&ty);
-            self.error(codes::BAD_OPERAND, op_span, format!("`{}=` works on integers, this is `{shown}`", op.symbol()));
+            self.error(
+                codes::INTEGERS_ONLY,
+                op_span,
+                format!("`{}=` works on integers, this is `{shown}`", op.symbol()),
+            );
         }
         let wanted = match op {
             BinaryOp::Shl | BinaryOp::Shr => Ty::Int(super::Int::U8),
@@ -453,7 +461,7 @@ impl Checker<'_> {
         }
         let parts = elements.iter().map(|part| self.exp_as(part, &element, &role::ELEMENT)).collect();
         if self.infer.shallow(&element).is_ref() {
-            self.error(codes::BAD_TYPE, span, "a vector cannot hold references");
+            self.error(codes::REFERENCE_IN_VECTOR, span, "a vector cannot hold references");
         }
         Exp::new(ExpKind::Vector(element.clone(), parts), Ty::vector(element), span)
     }
@@ -469,7 +477,7 @@ impl Checker<'_> {
             .map(|(position, part)| {
                 let checked = self.exp(part, wanted.as_ref().map(|wanted| &wanted[position]));
                 if let Ty::Tuple(_) = self.infer.shallow(&checked.ty) {
-                    self.error(codes::BAD_TYPE, part.span, "tuples cannot be nested");
+                    self.error(codes::NESTED_TUPLE, part.span, "tuples cannot be nested");
                     return Exp::error(part.span);
                 }
                 checked

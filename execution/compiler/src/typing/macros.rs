@@ -116,7 +116,7 @@ impl Checker<'_> {
                 self.expand_macro_function(self.macro_of(function), written.as_deref(), args.to_vec(), span)
             }
             Some(_) => {
-                self.error(codes::UNBOUND_NAME, callee.span, format!("no macro `{callee}` is in scope"));
+                self.error(codes::UNBOUND_MACRO, callee.span, format!("no macro `{callee}` is in scope"));
                 Exp::error(span)
             }
         }
@@ -173,7 +173,7 @@ impl Checker<'_> {
         let info = self.globals.function(function);
         if info.kind != crate::name::FunKind::Macro {
             self.push(
-                Diagnostic::new(codes::WRONG_KIND, span, format!("`{}` is not a macro", info.name.value))
+                Diagnostic::new(codes::MARK_WITHOUT_MACRO, span, format!("`{}` is not a macro", info.name.value))
                     .secondary(info.name.span, "declared here")
                     .help("call it without `!`"),
             );
@@ -182,9 +182,13 @@ impl Checker<'_> {
         self.check_visible(function, span);
         if self.macros.contains(&function) || self.expansions >= EXPANSION_DEPTH_MAX {
             self.push(
-                Diagnostic::new(codes::BAD_ENTRY, span, format!("`{}` is expanded inside itself", info.name.value))
-                    .secondary(info.name.span, "declared `macro` here")
-                    .help("a macro cannot be recursive"),
+                Diagnostic::new(
+                    codes::EXPANDED_IN_ITSELF,
+                    span,
+                    format!("`{}` is expanded inside itself", info.name.value),
+                )
+                .secondary(info.name.span, "declared `macro` here")
+                .help("a macro cannot be recursive"),
             );
             return Exp::error(span);
         }
@@ -308,7 +312,7 @@ impl Checker<'_> {
                     if !this.infer.unify(&written_ty, ty) {
                         let (wanted, found) = (this.show(ty), this.show(&written_ty));
                         let message = format!("the parameter has the type `{wanted}`, not `{found}`");
-                        this.error(codes::TYPE_MISMATCH, written.span, message);
+                        this.error(codes::LAMBDA_PARAMETER_TYPE, written.span, message);
                     }
                 }
                 statements.push(Stmt::Let(this.pattern(&param.pattern, ty), value));

@@ -161,7 +161,11 @@ impl Checker<'_> {
     fn bind(&mut self, name: &Name, ty: &Ty, state: &mut ArmPattern) -> LocalId {
         if let Some((local, known)) = state.bound.get(&name.value).cloned() {
             if !state.again {
-                self.error(codes::DUPLICATE_NAME, name.span, format!("`{}` is bound twice in one pattern", name.value));
+                self.error(
+                    codes::DUPLICATE_BINDING,
+                    name.span,
+                    format!("`{}` is bound twice in one pattern", name.value),
+                );
             } else if !self.infer.unify(&known, ty) {
                 let (a, b) = (self.show(&known), self.show(ty));
                 let message = format!("`{}` is `{a}` in one alternative and `{b}` in this one", name.value);
@@ -171,7 +175,7 @@ impl Checker<'_> {
         }
         if state.again {
             let message = format!("`{}` is not bound by every alternative", name.value);
-            self.error(codes::UNBOUND_NAME, name.span, message);
+            self.error(codes::UNEVEN_ALTERNATIVES, name.span, message);
         }
         let bound_ty = match state.by_ref {
             Some(mutable) => Ty::reference(mutable, ty.clone()),
@@ -224,7 +228,7 @@ impl Checker<'_> {
         let wanted = Ty::Data(data, args.clone().into());
         if !self.infer.unify(ty, &wanted) {
             let (found, wanted) = (self.show(ty), self.show(&wanted));
-            self.error(codes::TYPE_MISMATCH, span, format!("this pattern matches `{wanted}`, the value is `{found}`"));
+            self.error(codes::UNPACKED_TYPE, span, format!("this pattern matches `{wanted}`, the value is `{found}`"));
             return Pat::Wild(Ty::Error, span);
         }
         let matched = self.match_fields(data, variant, fields.iter().map(|(name, field)| (name, field)), rest, span);

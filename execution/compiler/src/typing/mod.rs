@@ -22,6 +22,7 @@ mod ty;
 
 use std::collections::BTreeMap;
 
+pub(crate) use constants::fold;
 pub use exp::CODELESS_ABORT;
 pub use hir::{
     Arm, Body, Builtin, Exp, ExpKind, FieldRef, FieldsOf, For, JumpId, LValue, Lambda, Local, LocalId, Match, Pat,
@@ -41,13 +42,31 @@ pub type Bodies = BTreeMap<FunId, Body>;
 
 /// Checks declarations, computes constants, checks bodies.
 pub fn check(program: &Program, globals: &mut Globals, diagnostics: &mut Diagnostics) -> Bodies {
+    prepare(program, globals, diagnostics);
+    check_bodies(program, globals, &|_| true, diagnostics)
+}
+
+/// Checks declarations and computes constants.
+pub(crate) fn prepare(program: &Program, globals: &mut Globals, diagnostics: &mut Diagnostics) {
     declarations::check(globals, diagnostics);
     constants::compute(program, globals, diagnostics);
+}
+
+/// Checks the bodies of `wanted` modules, and of all functions that are expanded at their calls.
+pub(crate) fn check_bodies(
+    program: &Program,
+    globals: &Globals,
+    wanted: &dyn Fn(ModId) -> bool,
+    diagnostics: &mut Diagnostics,
+) -> Bodies {
     let mut bodies = Bodies::new();
     for position in 0..globals.functions.len() {
         let id = FunId(u32::try_from(position).expect("functions are fewer than 2^32"));
         let info = globals.function(id);
         if matches!(info.kind, FunKind::Native | FunKind::Macro) {
+            continue;
+        }
+        if info.kind == FunKind::Plain && !wanted(info.module) {
             continue;
         }
         let function = &function_ast(program, globals, id).item;
@@ -132,7 +151,7 @@ fn check_function(
         if let (Some(first), false) = (known, name.value == "_") {
             checker.push(
                 Diagnostic::new(
-                    codes::DUPLICATE_NAME,
+                    codes::DUPLICATE_PARAMETER,
                     name.span,
                     format!("the parameter `{}` is declared twice", name.value),
                 )
@@ -176,12 +195,8 @@ fn check_function(
                     false => ("local", codes::UNUSED_LOCAL),
                 };
                 diagnostics.push(
-                    Diagnostic::new(
-                        code,
-                        local.span,
-                        format!("the {what} `{}` is never used", local.name),
-                    )
-                    .help(format!("name it `_{}` or remove it", local.name)),
+                    Diagnostic::new(code, local.span, format!("the {what} `{}` is never used", local.name))
+                        .help(format!("name it `_{}` or remove it", local.name)),
                 );
             }
         }

@@ -40,7 +40,7 @@ impl Checker<'_> {
                 _ => format!("one value of type `{shown}`"),
             };
             self.error(
-                codes::ARGUMENT_COUNT,
+                codes::TUPLE_LENGTH,
                 span,
                 format!("this pattern takes {wanted} values, there are {found}: `{shown}`"),
             );
@@ -68,7 +68,8 @@ impl Checker<'_> {
                     let what =
                         if parts.is_empty() { "`()` is no value" } else { "a tuple cannot be stored in a local" };
                     self.push(
-                        Diagnostic::new(codes::BAD_TYPE, span, what).help("write one name for each part: `(a, b)`"),
+                        Diagnostic::new(codes::TUPLE_IN_LOCAL, span, what)
+                            .help("write one name for each part: `(a, b)`"),
                     );
                     return LValue::Wild(Ty::Error, span);
                 }
@@ -99,7 +100,7 @@ impl Checker<'_> {
             PatternKind::Path(path) => self.unpack(path, &[], None, &ty, span),
             PatternKind::Literal(_) | PatternKind::Or(_) | PatternKind::At { .. } => {
                 self.push(Diagnostic::new(
-                    codes::BAD_PLACE,
+                    codes::REFUTABLE_PATTERN,
                     span,
                     "this pattern may not match; it can stand only in `match`",
                 ));
@@ -131,7 +132,7 @@ impl Checker<'_> {
         };
         if self.globals.datatype(data).is_enum() {
             self.push(Diagnostic::new(
-                codes::BAD_PLACE,
+                codes::REFUTABLE_PATTERN,
                 span,
                 "a variant may not match; it can be taken apart only in `match`",
             ));
@@ -145,7 +146,7 @@ impl Checker<'_> {
         if !self.infer.unify(ty.pointee(), &wanted) {
             let (found, wanted) = (self.show(ty), self.show(&wanted));
             self.error(
-                codes::TYPE_MISMATCH,
+                codes::UNPACKED_TYPE,
                 span,
                 format!("this pattern takes apart `{wanted}`, the value is `{found}`"),
             );
@@ -179,7 +180,11 @@ impl Checker<'_> {
             Resolved::Data(data, variant, written) => {
                 let info = self.globals.datatype(data);
                 if info.is_enum() && variant.is_none() {
-                    self.error(codes::WRONG_KIND, path.span, format!("`{path}` is an enum; name one of its variants"));
+                    self.error(
+                        codes::ENUM_WITHOUT_VARIANT,
+                        path.span,
+                        format!("`{path}` is an enum; name one of its variants"),
+                    );
                     return None;
                 }
                 let what = format!("`{}`", info.name.value);
@@ -187,8 +192,11 @@ impl Checker<'_> {
                 Some((data, variant, args))
             }
             Resolved::Unbound(name, _) => {
-                let mut diagnostic =
-                    Diagnostic::new(codes::UNBOUND_NAME, name.span, format!("no struct `{}` is in scope", name.value));
+                let mut diagnostic = Diagnostic::new(
+                    codes::UNBOUND_STRUCT,
+                    name.span,
+                    format!("no struct `{}` is in scope", name.value),
+                );
                 let module = self.globals.module(self.scope.module);
                 let members = module.members.keys().chain(module.aliases.members.keys());
                 if let Some(near) = closest(&name.value, members.map(crate::diagnostics::Symbol::as_str)) {
@@ -198,7 +206,7 @@ impl Checker<'_> {
                 None
             }
             _ => {
-                self.error(codes::WRONG_KIND, path.span, format!("`{path}` is not a struct"));
+                self.error(codes::NOT_A_STRUCT, path.span, format!("`{path}` is not a struct"));
                 None
             }
         }
@@ -219,13 +227,13 @@ impl Checker<'_> {
             let wanted = super::place::positional_name(&name.value);
             match matched.iter().position(|(info, _)| info.name.value == *wanted) {
                 Some(position) if matched[position].1.is_some() => {
-                    self.error(codes::BAD_FIELDS, name.span, format!("the field `{}` is given twice", name.value));
+                    self.error(codes::FIELD_TWICE, name.span, format!("the field `{}` is given twice", name.value));
                 }
                 Some(position) => matched[position].1 = Some(value),
                 None => {
                     let what = &self.globals.datatype(data).name.value;
                     let mut diagnostic = Diagnostic::new(
-                        codes::BAD_FIELDS,
+                        codes::UNKNOWN_FIELD,
                         name.span,
                         format!("`{what}` has no field `{}`", name.value),
                     );
@@ -246,7 +254,7 @@ impl Checker<'_> {
             let info = self.globals.datatype(data);
             self.push(
                 Diagnostic::new(
-                    codes::BAD_FIELDS,
+                    codes::MISSING_FIELDS,
                     span,
                     format!("`{}` has more fields: {}", info.name.value, missing.join(", ")),
                 )

@@ -70,7 +70,11 @@ impl Checker<'_> {
                     Ty::Error | Ty::Never => Place { ty, kind: PlaceKind::Value(Box::new(inner)), span },
                     other => {
                         let shown = self.show(&other);
-                        self.error(codes::BAD_OPERAND, span, format!("`*` needs a reference, this is `{shown}`"));
+                        self.error(
+                            codes::DEREFERENCED_VALUE,
+                            span,
+                            format!("`*` needs a reference, this is `{shown}`"),
+                        );
                         Place { ty: Ty::Error, kind: PlaceKind::Value(Box::new(Exp::error(span))), span }
                     }
                 };
@@ -97,7 +101,7 @@ impl Checker<'_> {
             }
             other => {
                 let shown = self.show(&other);
-                self.error(codes::UNBOUND_FIELD, field.span, format!("`{shown}` has no fields"));
+                self.error(codes::NO_FIELDS, field.span, format!("`{shown}` has no fields"));
                 return self.error_place(span);
             }
         };
@@ -161,7 +165,7 @@ impl Checker<'_> {
         let Some((_, known)) = first else {
             self.push(
                 Diagnostic::new(
-                    codes::UNBOUND_FIELD,
+                    codes::NO_SHARED_FIELD,
                     field.span,
                     format!("no variant of `{}` has a field `{}`", info.name.value, field.value),
                 )
@@ -235,7 +239,7 @@ impl Checker<'_> {
                 let functions = [find(false), find(true)];
                 let Some(first) = functions[0].or(functions[1]) else {
                     self.error(
-                        codes::BAD_OPERAND,
+                        codes::NO_INDEX_FUNCTION,
                         span,
                         format!("`{}` has no `#[syntax(index)]` function", self.globals.datatype(data).name.value),
                     );
@@ -250,7 +254,7 @@ impl Checker<'_> {
             }
             other => {
                 let shown = self.show(&other);
-                self.error(codes::BAD_OPERAND, span, format!("`{shown}` cannot be indexed"));
+                self.error(codes::NOT_INDEXABLE, span, format!("`{shown}` cannot be indexed"));
                 self.error_place(span)
             }
         }
@@ -299,7 +303,9 @@ impl Checker<'_> {
             }
             Ty::Error => {}
             // What stands for it is known where the function is expanded.
-            Ty::Param(_) if self.is_inline => self.need(&ty, Ability::Key, span, "global storage holds types with `key`"),
+            Ty::Param(_) if self.is_inline => {
+                self.need(&ty, Ability::Key, span, "global storage holds types with `key`")
+            }
             Ty::Var(_) => self.resources.push((ty, span)),
             _ => {
                 let shown = self.show(&ty);
@@ -350,7 +356,7 @@ impl Checker<'_> {
             let shown = self.show(&place.ty);
             self.push(
                 Diagnostic::new(
-                    codes::BAD_TYPE,
+                    codes::REFERENCE_TO_REFERENCE,
                     span,
                     format!("`{shown}` is a reference already and cannot be borrowed"),
                 )
@@ -444,7 +450,7 @@ impl Checker<'_> {
             let (name, declared) = (local.name.clone(), local.span);
             self.push(
                 Diagnostic::new(
-                    codes::BAD_PLACE,
+                    codes::FOR_VARIABLE_CHANGED,
                     span,
                     format!("`{name}` is the variable of a `for` and cannot be changed"),
                 )
@@ -470,7 +476,7 @@ impl Checker<'_> {
 
     fn immutable(&mut self, span: Span) {
         self.push(
-            Diagnostic::new(codes::BAD_PLACE, span, "what a `&` reference points to cannot be changed")
+            Diagnostic::new(codes::IMMUTABLE_REFERENCE, span, "what a `&` reference points to cannot be changed")
                 .label("this is a `&` reference")
                 .help("it must be a `&mut` reference"),
         );
@@ -491,8 +497,12 @@ impl Checker<'_> {
             PlaceKind::Value(ref value) => {
                 if !matches!(value.kind, ExpKind::Error) {
                     self.push(
-                        Diagnostic::new(codes::BAD_PLACE, span, "this is a value, not a place that can be assigned")
-                            .help("assign to a local, a field, an element or `*reference`"),
+                        Diagnostic::new(
+                            codes::VALUE_ASSIGNED,
+                            span,
+                            "this is a value, not a place that can be assigned",
+                        )
+                        .help("assign to a local, a field, an element or `*reference`"),
                     );
                 }
                 (LValue::Wild(Ty::Error, span), Ty::Error)
