@@ -155,6 +155,14 @@ impl<'a> Parser<'a> {
         self.token(ahead).span.end == self.token(ahead + 1).span.start
     }
 
+    /// Whether nothing stands between the token at a position and the next one.
+    pub(super) fn touches_next(&self, position: usize) -> bool {
+        match (self.tokens.get(position), self.tokens.get(position + 1)) {
+            (Some(token), Some(next)) => token.span.end == next.span.start,
+            _ => false,
+        }
+    }
+
     /// `true` if a line ends between the previous token and the next one.
     pub(super) fn on_new_line(&self) -> bool {
         let between = self.previous_span().end as usize..self.span().start as usize;

@@ -309,10 +309,25 @@ impl Parser<'_> {
         while at < cast {
             let ahead = at - self.position;
             let is_plain = match self.kind_at(ahead) {
-                TokenKind::Comma | TokenKind::Semicolon | TokenKind::Colon | TokenKind::Equal | TokenKind::Label => {
-                    false
+                TokenKind::Comma | TokenKind::Semicolon | TokenKind::Colon | TokenKind::Label => false,
+                TokenKind::Equal | TokenKind::FatArrow | TokenKind::DotDot => false,
+                // Behind these only the operand can be meant.
+                TokenKind::EqualEqual | TokenKind::ExclaimEqual | TokenKind::LessEqual | TokenKind::AmpAmp => false,
+                TokenKind::Less => self.touches_next(at - 1),
+                TokenKind::Greater => {
+                    self.touches_next(at - 1) || (self.touches_next(at) && self.kind_at(ahead + 1) == TokenKind::Greater)
                 }
-                TokenKind::PipePipe | TokenKind::Pipe if ahead == 0 => false,
+                TokenKind::PipePipe => false,
+                TokenKind::Pipe if ahead == 0 => false,
+                TokenKind::PlusEqual
+                | TokenKind::MinusEqual
+                | TokenKind::StarEqual
+                | TokenKind::SlashEqual
+                | TokenKind::PercentEqual
+                | TokenKind::AmpEqual
+                | TokenKind::PipeEqual
+                | TokenKind::CaretEqual
+                | TokenKind::LessLessEqual => false,
                 TokenKind::Ident => !matches!(
                     self.word_at(ahead),
                     "as" | "is" | "if" | "else" | "while" | "loop" | "return" | "abort" | "break" | "continue"

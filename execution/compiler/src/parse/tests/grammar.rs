@@ -82,6 +82,9 @@ fn casts() {
         // Move 1: the whole of the parentheses is cast.
         ("(a + b * c as u64)", "((a + (b * c)) as u64)"),
         ("(a >> 32 as u64) + 1", "(((a >> 32) as u64) + 1)"),
+        ("(a < b as u64)", "(a < (b as u64))"),
+        ("(f<u8>(a) + 1 as u64)", "((f<>(a) + 1) as u64)"),
+        ("(a && b > c as u64)", "(a && (b > (c as u64)))"),
         ("((a as u8) + b as u64)", "(((a as u8) + b) as u64)"),
     ] {
         assert_eq!(show(&expression(text)), tree, "{text}");
