@@ -270,7 +270,7 @@ impl Session {
     pub fn check(&mut self) -> Diagnostics {
         let parsed = self.parse();
         let options = crate::Options { test: true };
-        match compile_units(self.units(), self.files.clone(), parsed, options) {
+        match compile_units(self.units(), self.files.clone(), parsed, options, None) {
             Ok(program) => program.warnings,
             Err(failure) => failure.diagnostics,
         }
