@@ -62,12 +62,19 @@ impl SignatureToken {
 
     /// The type and all types inside it, outermost first, each with its depth (1 for the type itself).
     pub fn preorder(&self) -> impl Iterator<Item = (&Self, usize)> {
-        let mut pending = vec![(self, 1)];
+        // Most types are one node: nothing is allocated for those.
+        let (mut next, mut pending) = (Some((self, 1)), Vec::new());
         std::iter::from_fn(move || {
-            let (token, depth) = pending.pop()?;
+            let (token, depth) = next.take().or_else(|| pending.pop())?;
             pending.extend(token.children().iter().rev().map(|child| (child, depth + 1)));
             Some((token, depth))
         })
+    }
+
+    /// How many types it is, itself and those inside it.
+    #[must_use]
+    pub fn nodes(&self) -> u64 {
+        1 + self.children().iter().map(Self::nodes).sum::<u64>()
     }
 
     /// The type with type parameters replaced. Parameters beyond `arguments` stay as they are.

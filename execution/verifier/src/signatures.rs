@@ -146,7 +146,7 @@ impl Checker<'_, '_> {
             return Err(Fault(StatusCode::NUMBER_OF_TYPE_ARGUMENTS_MISMATCH, message));
         }
         for (position, (argument, required)) in arguments.iter().zip(formals).enumerate() {
-            self.meter.charge(argument.preorder().count() as u64)?;
+            self.meter.charge(argument.nodes())?;
             let given = self.module.abilities_of(argument, constraints);
             if !required.is_subset(given) {
                 let message = format!("type argument {position} needs {required:?} and has {given:?}");

@@ -61,7 +61,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn push(&mut self, token: Token) -> Result {
-        self.charge(token.preorder().count() as u64)?;
+        self.charge(token.nodes())?;
         self.stack.push(token);
         Ok(())
     }
@@ -117,7 +117,7 @@ impl<'a> Checker<'a, '_> {
 
     fn type_arguments(&mut self, index: SignatureIndex) -> Result<&'a [Token]> {
         let arguments = self.function.module.signature_at(index);
-        self.charge(arguments.iter().flat_map(Token::preorder).count() as u64)?;
+        self.charge(arguments.iter().map(Token::nodes).sum())?;
         Ok(arguments)
     }
 

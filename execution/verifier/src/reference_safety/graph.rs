@@ -77,15 +77,6 @@ struct Node {
     parents: BTreeSet<RefId>,
 }
 
-/// Children of a reference, told apart by where they start.
-#[derive(Debug, Default)]
-pub(super) struct Borrows {
-    /// May be all of it.
-    pub(super) whole: BTreeSet<RefId>,
-    /// Start with this label.
-    pub(super) parts: BTreeMap<Label, BTreeSet<RefId>>,
-}
-
 /// The borrow graph. It counts the nodes and edges it touches, for the meter.
 #[derive(Debug, Clone, Default)]
 pub(super) struct BorrowGraph {
@@ -125,20 +116,33 @@ impl BorrowGraph {
         assert!(old.is_none(), "a new reference has a new name");
     }
 
-    pub(super) fn borrows(&mut self, id: RefId) -> Borrows {
-        let mut borrows = Borrows::default();
-        let mut work = 1;
+    /// Whether something borrows from `id`: all of it, or `part` of it (any part if none is given). With
+    /// `only_mutably` references that cannot write do not count.
+    pub(super) fn is_borrowed(&mut self, id: RefId, part: Option<Label>, only_mutably: bool) -> bool {
+        let (mut work, mut found) = (1, false);
         for (child, edges) in &self.node(id).children {
-            for edge in &edges.0 {
-                work += 1;
-                match edge.path.first() {
-                    None => borrows.whole.insert(*child),
-                    Some(label) => borrows.parts.entry(*label).or_default().insert(*child),
-                };
-            }
+            work += edges.0.len() as u64;
+            let counts = !only_mutably || self.is_mutable(*child);
+            let is_in_the_way = |edge: &Edge| match (edge.path.first(), part) {
+                (None, _) | (Some(_), None) => true,
+                (Some(label), Some(part)) => *label == part,
+            };
+            found |= counts && edges.0.iter().any(is_in_the_way);
         }
         self.work += work;
-        borrows
+        found
+    }
+
+    /// Whether something may be all of what `id` refers to.
+    pub(super) fn is_shared_whole(&mut self, id: RefId) -> bool {
+        let mut work = 1;
+        let mut found = false;
+        for edges in self.node(id).children.values() {
+            work += edges.0.len() as u64;
+            found |= edges.0.iter().any(|edge| edge.path.is_empty());
+        }
+        self.work += work;
+        found
     }
 
     fn connect(&mut self, parent: RefId, child: RefId, edge: Edge) {
@@ -204,6 +208,9 @@ impl BorrowGraph {
     pub(super) fn rename(&mut self, names: &BTreeMap<RefId, RefId>) {
         let name = |id: RefId| names.get(&id).copied().unwrap_or(id);
         self.work += self.nodes.len() as u64;
+        if names.iter().all(|(old, new)| old == new) {
+            return;
+        }
         self.nodes = std::mem::take(&mut self.nodes)
             .into_iter()
             .map(|(id, Node { is_mutable, children, parents })| {

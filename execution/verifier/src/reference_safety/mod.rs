@@ -77,8 +77,10 @@ impl Machine<'_, '_> {
 
     /// Pops and pushes values that are no references.
     fn values(&mut self, pops: usize, pushes: usize) {
-        let popped = self.pop_many(pops);
-        assert!(popped.iter().all(Option::is_none), "the type pass has checked that these are values");
+        let kept = self.stack.len() - pops;
+        let are_values = self.stack[kept..].iter().all(Option::is_none);
+        assert!(are_values, "the type pass has checked that these are values");
+        self.stack.truncate(kept);
         self.stack.extend(std::iter::repeat_n(None, pushes));
     }
 

@@ -64,28 +64,14 @@ impl<'a> State<'a> {
         }
     }
 
-    fn any_mutable(&self, ids: &BTreeSet<RefId>) -> bool {
-        ids.iter().any(|id| self.graph.is_mutable(*id))
-    }
-
     /// Whether something borrows from `id`, from `part` of it if given.
     fn is_borrowed(&mut self, id: RefId, part: Option<Label>) -> bool {
-        let borrows = self.graph.borrows(id);
-        let has_part = match part {
-            None => !borrows.parts.is_empty(),
-            Some(label) => borrows.parts.contains_key(&label),
-        };
-        !borrows.whole.is_empty() || has_part
+        self.graph.is_borrowed(id, part, false)
     }
 
     /// Whether something borrows mutably from `id`, from `part` of it if given.
     fn is_borrowed_mutably(&mut self, id: RefId, part: Option<Label>) -> bool {
-        let borrows = self.graph.borrows(id);
-        let in_part = match part {
-            None => borrows.parts.values().any(|ids| self.any_mutable(ids)),
-            Some(label) => borrows.parts.get(&label).is_some_and(|ids| self.any_mutable(ids)),
-        };
-        self.any_mutable(&borrows.whole) || in_part
+        self.graph.is_borrowed(id, part, true)
     }
 
     /// Nothing else can see what is written.
@@ -183,7 +169,7 @@ impl<'a> State<'a> {
 
     /// References to parts of what `id` refers to; `id` is used up.
     pub(super) fn borrow_parts(&mut self, id: RefId, parts: &[Label], is_mutable: bool) -> Checked<Vec<Held>> {
-        let is_whole_borrowed = is_mutable && !self.graph.borrows(id).whole.is_empty();
+        let is_whole_borrowed = is_mutable && self.graph.is_shared_whole(id);
         if is_whole_borrowed || (!is_mutable && parts.iter().any(|part| !self.is_readable(id, Some(*part)))) {
             return Err(StatusCode::BORROWFIELD_EXISTS_MUTABLE_BORROW_ERROR);
         }
