@@ -12,12 +12,15 @@ export NOEMA_HOME
 trap 'rm -rf "$NOEMA_HOME"' EXIT
 field() { python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }
 
-echo "Move, reference interpreter, metered, best of 5"
+echo "Move, metered, best of 5"
 for call in "fib u64:27" "loop_sum u64:2000000" "sort u64:800" "points u64:100000" "wide u64:200000"; do
     read -r name argument <<<"$call"
-    result=$("$noema" --json move run -p tests/bench "0x42::bench::$name" --args "$argument" --repeat 5)
-    printf '%-10s %10s us  %12s instructions  %14s gas\n' "$name" "$(field time_us <<<"$result")" \
-        "$(field instructions <<<"$result")" "$(field gas <<<"$result")"
+    for interpreter in reference fast; do
+        result=$(NOEMA_VM=$interpreter "$noema" --json move run -p tests/bench "0x42::bench::$name" \
+            --args "$argument" --repeat 5)
+        printf '%-10s %-10s %10s us  %12s instructions  %14s gas\n' "$name" "$interpreter" \
+            "$(field time_us <<<"$result")" "$(field instructions <<<"$result")" "$(field gas <<<"$result")"
+    done
 done
 
 echo

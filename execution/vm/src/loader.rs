@@ -126,6 +126,16 @@ impl<'a> Loader<'a> {
         }
     }
 
+    /// As [`Loader::module_bytes`], by the module's place in the state.
+    pub(crate) fn module_bytes_at(&self, key: &StateKey) -> Result<Option<Bytes>> {
+        if let StateKey::Module(id) = key
+            && let Some(bytes) = self.published.get(id)
+        {
+            return Ok(Some(bytes.clone()));
+        }
+        Ok(self.view.get(key)?)
+    }
+
     /// Position of a module in the session, if it exists.
     pub(crate) fn find_module(&mut self, id: &ModuleId) -> Result<Option<u32>> {
         if let Some(known) = self.by_id.get(id) {
@@ -417,6 +427,9 @@ impl<'a> Loader<'a> {
 
     /// Shape of a closed type.
     pub(crate) fn layout(&mut self, tag: &TypeTag) -> Result<Arc<MoveTypeLayout>> {
+        if !matches!(tag, TypeTag::Vector(_) | TypeTag::Struct(_)) {
+            return self.layout_below(tag);
+        }
         self.count_layout(tag)?;
         self.layout_below(tag)
     }

@@ -27,15 +27,13 @@ pub enum Interpreter {
     Fast,
 }
 
-/// What machines use that were not told: the environment's `NOEMA_VM` (`reference`, `fast` or `paranoid`), else
-/// `reference`; the crate's own tests compare the two.
+/// What machines use that were not told: the environment's `NOEMA_VM` (`reference`, `fast` or `paranoid`), else `fast`;
+/// the crate's own tests compare the two.
 #[allow(clippy::disallowed_methods, reason = "results do not depend on it: that is what paranoid machines check")]
 static CHOICE: LazyLock<(Interpreter, bool)> = LazyLock::new(|| match std::env::var("NOEMA_VM").as_deref() {
     Ok("paranoid") => (Interpreter::Fast, true),
-    Ok("fast") => (Interpreter::Fast, cfg!(test)),
-    Ok(_) => (Interpreter::Reference, false),
-    Err(_) if cfg!(test) => (Interpreter::Fast, true),
-    Err(_) => (Interpreter::Reference, false),
+    Ok("reference") => (Interpreter::Reference, false),
+    _ => (Interpreter::Fast, cfg!(test)),
 });
 
 /// Natives, prices, limits and prepared modules. Shared by any number of threads.

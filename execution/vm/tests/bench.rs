@@ -7,9 +7,9 @@ mod common;
 use std::time::Instant;
 
 use common::{call, compile, plain_vm, vm};
-use noema_execution_api::{GasMeter, NoAnswers, TransactionContext};
+use noema_execution_api::{GasMeter, MemoryState, NoAnswers, TransactionContext};
 use noema_types::{Address, U256};
-use noema_vm::Interpreter;
+use noema_vm::{Interpreter, Vm};
 
 const SOURCE: &str = include_str!("programs/bench.move");
 
@@ -38,32 +38,38 @@ fn results_are_the_official_ones() {
     }
 }
 
+/// Transfers among accounts, each its own transaction, whose changes are applied; gives the sum that was sent.
+fn transfers(vm: &Vm, state: &mut MemoryState, accounts: u64, count: u64) -> u64 {
+    let module = "0x42::bench".parse().expect("a module's name");
+    let address = |at: u64| {
+        let mut address = Address::ZERO;
+        address.0[..8].copy_from_slice(&(at + 1).to_le_bytes());
+        arg(&address)
+    };
+    let run = |state: &mut MemoryState, name: &str, args| {
+        let mut session = vm.session(&*state, &NoAnswers, TransactionContext::default());
+        session.execute_function(&module, name, vec![], args, &mut GasMeter::unlimited()).expect(name);
+        let writes = session.finish().expect("changes").write_set;
+        state.apply(&writes);
+        writes.0.len()
+    };
+    (0..accounts).for_each(|at| assert_eq!(run(state, "init_account", vec![address(at)]), 1));
+    let mut random = 1u64;
+    let mut sent = 0;
+    for _ in 0..count {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (from, to) = ((random >> 33) % accounts, (random >> 40) % accounts);
+        let writes = run(state, "transfer", vec![address(from), address(to), arg(&(1 + (random >> 60)))]);
+        assert_eq!(writes, if from == to { 1 } else { 2 });
+        sent += 1;
+    }
+    sent
+}
+
 #[test]
 fn transfers_move_balances() {
     let mut state = compile(SOURCE);
-    let vm = vm();
-    let module = "0x42::bench".parse().expect("a module's name");
-    let accounts: Vec<Address> = (1..=20).map(Address::from_u8).collect();
-    for account in &accounts {
-        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
-        let args = vec![arg(account)];
-        session.execute_function(&module, "init_account", vec![], args, &mut GasMeter::unlimited()).expect("init");
-        let writes = session.finish().expect("changes").write_set;
-        state.apply(&writes);
-    }
-    let mut random = 1u64;
-    let mut sent = 0;
-    for _ in 0..200 {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let (from, to) = ((random >> 33) as usize % 20, (random >> 40) as usize % 20);
-        let mut session = vm.session(&state, &NoAnswers, TransactionContext::default());
-        let args = vec![arg(&accounts[from]), arg(&accounts[to]), arg(&(random >> 50))];
-        session.execute_function(&module, "transfer", vec![], args, &mut GasMeter::unlimited()).expect("transfer");
-        let writes = session.finish().expect("changes").write_set;
-        assert_eq!(writes.0.len(), if from == to { 1 } else { 2 });
-        sent += 1;
-        state.apply(&writes);
-    }
+    let sent = transfers(&vm(), &mut state, 20, 200);
     let total: (u64, u64) = state
         .values
         .iter()
@@ -99,6 +105,16 @@ fn times() {
             best = best.filter(|(least, _, _)| *least < taken).or(Some((taken, session.instructions(), gas.used())));
         }
         eprintln!("{name}({size}) {kind}: {best:?}");
+    }
+    for (kind, vm) in &machines[..2] {
+        let state = compile(SOURCE);
+        let best = (0..3).map(|_| {
+            let mut state = state.clone();
+            let started = Instant::now();
+            transfers(vm, &mut state, 2_000, 50_000);
+            started.elapsed() / 52_000
+        });
+        eprintln!("transfer {kind}: {:?} each, with view and write set applied", best.min());
     }
 }
 

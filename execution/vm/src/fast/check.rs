@@ -67,6 +67,7 @@ fn constants(op: &Op) -> Option<(u16, u16)> {
         | Op::GeC(_, _, k)
         | Op::EqC(_, _, k)
         | Op::NeC(_, _, k)
+        | Op::AddJump(_, k, _)
         | Op::JumpLtC(_, k, _)
         | Op::JumpLeC(_, k, _)
         | Op::JumpGtC(_, k, _)
@@ -204,6 +205,7 @@ fn effects(function: &Function, op: &Op) -> (Vec<Range>, Vec<Range>) {
         | Op::GeC(_, s, _)
         | Op::EqC(_, s, _)
         | Op::NeC(_, s, _) => (one(s), result),
+        Op::AddJump(s, ..) => (one(s), one(s)),
         Op::Take(_, s) => (one(s), [result, one(s)].concat()),
         Op::TakeN(_, s, words) => (vec![(s, words)], [result, vec![(s, words)]].concat()),
         Op::Mov2(_, s) => (vec![(s, 2)], result),

@@ -163,6 +163,8 @@ ops! {
         Release(u32);
         /// Jumps are relative to the next instruction.
         Jump(i32);
+        /// s, k, distance: adds in place and jumps, as loops over numbers do.
+        AddJump(u16, u16, i16);
         JumpIf(u16, i32);
         JumpUnless(u16, i32);
         /// a, b, distance.
@@ -238,6 +240,7 @@ impl Op {
         matches!(
             self,
             Self::Jump(_)
+                | Self::AddJump(..)
                 | Self::Return0
                 | Self::Return1(_)
                 | Self::ReturnN(..)
@@ -274,7 +277,8 @@ impl Op {
     pub(super) fn distance(&self) -> Option<i64> {
         Some(match *self {
             Self::Jump(by) | Self::JumpIf(_, by) | Self::JumpUnless(_, by) => i64::from(by),
-            Self::JumpLt(_, _, by)
+            Self::AddJump(_, _, by)
+            | Self::JumpLt(_, _, by)
             | Self::JumpLe(_, _, by)
             | Self::JumpEq(_, _, by)
             | Self::JumpNe(_, _, by)
@@ -296,6 +300,7 @@ impl Op {
             Self::Jump(_) => Self::Jump(far),
             Self::JumpIf(s, _) => Self::JumpIf(s, far),
             Self::JumpUnless(s, _) => Self::JumpUnless(s, far),
+            Self::AddJump(s, k, _) => Self::AddJump(s, k, near?),
             Self::JumpLt(a, b, _) => Self::JumpLt(a, b, near?),
             Self::JumpLe(a, b, _) => Self::JumpLe(a, b, near?),
             Self::JumpEq(a, b, _) => Self::JumpEq(a, b, near?),

@@ -127,7 +127,7 @@ impl<'w> Machine<'w, '_, '_> {
         // Enters the block that starts here.
         macro_rules! enter {
             () => {{
-                let Op::Charge(instructions, gas) = ip.next() else { never() };
+                let Op::Charge(instructions, gas) = *ip.next() else { never() };
                 count = count.wrapping_add(u64::from(instructions));
                 charge!(u64::from(gas));
             }};
@@ -264,7 +264,7 @@ impl<'w> Machine<'w, '_, '_> {
         }
 
         loop {
-            match ip.next() {
+            match *ip.next() {
                 Op::Charge(instructions, gas) => {
                     count = count.wrapping_add(u64::from(instructions));
                     charge!(u64::from(gas));
@@ -273,6 +273,11 @@ impl<'w> Machine<'w, '_, '_> {
                 Op::Allocate(size) => allocate!(u64::from(size)),
                 Op::Release(size) => release!(u64::from(size)),
                 Op::Jump(by) => {
+                    ip.skip(by as isize);
+                    enter!();
+                }
+                Op::AddJump(s, k, by) => {
+                    set!(s, arithmetic!(get!(s).checked_add(pool!(k))));
                     ip.skip(by as isize);
                     enter!();
                 }
@@ -327,7 +332,7 @@ impl<'w> Machine<'w, '_, '_> {
                     fp = new_fp;
                     floor = new_floor;
                     let mut second = ip;
-                    if let Op::Charge(instructions, gas) = second.next() {
+                    if let Op::Charge(instructions, gas) = *second.next() {
                         ip = second;
                         count = count.wrapping_add(u64::from(instructions));
                         charge!(u64::from(gas));

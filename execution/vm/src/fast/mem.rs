@@ -365,7 +365,7 @@ impl Drop for Lease {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ip<T>(*const T);
 
-impl<T: Copy> Ip<T> {
+impl<T> Ip<T> {
     /// The start of code.
     pub(super) fn start(code: &[T]) -> Self {
         Self(code.as_ptr())
@@ -373,10 +373,10 @@ impl<T: Copy> Ip<T> {
 
     /// The instruction here; moves on to the next.
     #[inline(always)]
-    pub(super) fn next(&mut self) -> T {
+    pub(super) fn next<'c>(&mut self) -> &'c T {
         // SAFETY: the lowering ends every function with an instruction that leaves it, and resolves every jump to a
         // position in the code (`check` asserts both); functions live as long as their pool, which the machine borrows.
-        let instruction = unsafe { *self.0 };
+        let instruction = unsafe { &*self.0 };
         self.0 = self.0.wrapping_add(1);
         instruction
     }

@@ -125,6 +125,12 @@ fn length(x: &Limbs) -> usize {
 
 #[inline]
 fn multiply(x: Limbs, y: Limbs) -> Option<Limbs> {
+    if y[1] | y[2] | y[3] == 0 {
+        return multiply_by_limb(x, y[0]);
+    }
+    if x[1] | x[2] | x[3] == 0 {
+        return multiply_by_limb(y, x[0]);
+    }
     let (x_length, y_length) = (length(&x), length(&y));
     if x_length == 0 || y_length == 0 {
         return Some([0; 4]);
@@ -144,6 +150,18 @@ fn multiply(x: Limbs, y: Limbs) -> Option<Limbs> {
         result[i + y_length] = carry;
     }
     if result[4] != 0 { None } else { Some([result[0], result[1], result[2], result[3]]) }
+}
+
+#[inline]
+fn multiply_by_limb(x: Limbs, y: u64) -> Option<Limbs> {
+    let mut carry = 0u64;
+    let mut result = [0; 4];
+    for at in 0..4 {
+        let product = u128::from(x[at]) * u128::from(y) + u128::from(carry);
+        result[at] = product as u64;
+        carry = (product >> 64) as u64;
+    }
+    (carry == 0).then_some(result)
 }
 
 /// Quotient and rest.
@@ -177,9 +195,14 @@ fn divide_by_two_limbs(x: Limbs, y: [u64; 2]) -> (Limbs, Limbs) {
     let x1 = x[1] << shift | above(x[0]);
     let x2 = x[2] << shift | above(x[1]);
     let x3 = x[3] << shift | above(x[2]);
-    // Below the divisor: its highest limb is below 2^shift.
-    let rest = u128::from(above(x[3])) << 64 | u128::from(x3);
-    let (q2, rest) = divide_three_by_two(rest, x2, divisor, reciprocal);
+    let upper = u128::from(x3) << 64 | u128::from(x2);
+    let (q2, rest) = if x[3] == 0 && upper < divisor {
+        (0, upper)
+    } else {
+        // Below the divisor: its highest limb is below 2^shift.
+        let rest = u128::from(above(x[3])) << 64 | u128::from(x3);
+        divide_three_by_two(rest, x2, divisor, reciprocal)
+    };
     let (q1, rest) = divide_three_by_two(rest, x1, divisor, reciprocal);
     let (q0, rest) = divide_three_by_two(rest, x0, divisor, reciprocal);
     let rest = rest >> shift;

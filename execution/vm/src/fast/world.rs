@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use noema_types::{ModuleId, TypeTag};
+use noema_types::{ModuleId, StateKey, TypeTag};
 
 use super::code::Function;
 use super::layout::{Layout, LayoutCache, layout_of};
@@ -20,8 +20,8 @@ use crate::limits::{WORLD_FUNCTIONS_MAX, WORLDS_MAX};
 use crate::loader::{Callee, Loader};
 use crate::types::TypeArgs;
 
-/// A module's identity and its content; `None` where there is no such module.
-type Closure = Arc<Vec<(ModuleId, Option<Bytes>)>>;
+/// Where modules are in the state, and their content; `None` where there is no such module.
+type Closure = Arc<Vec<(StateKey, Option<Bytes>)>>;
 
 /// Identity, position of the definition, type arguments.
 type InstanceKey = (ModuleId, u16, Vec<TypeTag>);
@@ -119,8 +119,9 @@ impl World {
         if found.iter().any(|(id, bytes)| modules.get(id).is_some_and(|known| known != bytes)) {
             return Ok(false);
         }
+        let closure = found.iter().map(|(id, bytes)| (StateKey::Module(id.clone()), bytes.clone())).collect();
         modules.extend(found.iter().map(|(id, bytes)| (id.clone(), bytes.clone())));
-        lock(&self.closures).insert(root.clone(), Arc::new(found.into_iter().collect()));
+        lock(&self.closures).insert(root.clone(), Arc::new(closure));
         Ok(true)
     }
 
@@ -164,8 +165,8 @@ impl LayoutCache for World {
 }
 
 fn closure_is_current(loader: &Loader<'_>, closure: &Closure) -> Result<bool> {
-    for (id, expected) in closure.iter() {
-        let found = loader.module_bytes(id)?;
+    for (key, expected) in closure.iter() {
+        let found = loader.module_bytes_at(key)?;
         let same = match (&found, expected) {
             (None, None) => true,
             (Some(found), Some(expected)) => crate::cache::is_same(found, expected),

@@ -26,7 +26,7 @@ impl Lowering<'_, '_> {
                 Ok(())
             }
             B::Branch(target) => {
-                self.jump(Op::Jump(0), *target);
+                self.jump_always(*target);
                 Ok(())
             }
             B::BrTrue(target) => self.branch(true, *target),
@@ -343,11 +343,26 @@ impl Lowering<'_, '_> {
         self.emit(op);
     }
 
+    fn jump_always(&mut self, target: u16) {
+        match self.last() {
+            // The sum is the one that can fail; its offset stays.
+            Some(Op::AddC(d, a, k)) if d == a && !self.is_long => {
+                let at = self.offsets.last().copied().unwrap_or(self.at);
+                self.remove_last();
+                self.jump(Op::AddJump(d, k, 0), target);
+                if let Some(last) = self.offsets.last_mut() {
+                    *last = at;
+                }
+            }
+            _ => self.jump(Op::Jump(0), target),
+        }
+    }
+
     fn branch(&mut self, wanted: bool, target: u16) -> Result<()> {
         let entry = self.pop()?;
         if let Loc::Const(word) = entry.loc {
             if (word != 0) == wanted {
-                self.jump(Op::Jump(0), target);
+                self.jump_always(target);
             }
             return Ok(());
         }
