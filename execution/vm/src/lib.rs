@@ -13,11 +13,11 @@
 //! - Every module is verified before it runs.
 //!
 //! # How code runs
-//! By the `reference` interpreter: plain values, checked references, one match arm per instruction. It is the oracle for
-//! faster ones, which must agree with it in everything above.
-
+//! By the `fast` interpreter: register code on plain memory, for verified modules only. The `reference` interpreter is its
+//! oracle: plain values, checked references, one match arm per instruction. They agree in everything above; a paranoid
+//! machine ([`Vm::paranoid`]) runs both and compares.
 //!
-//! A [`Tracer`] can watch it, for coverage and profiles.
+//! A [`Tracer`] can watch the reference interpreter, for coverage and profiles.
 
 mod arguments;
 mod cache;
