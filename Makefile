@@ -46,11 +46,6 @@ test: deps weights peers ## Runs every test
 test-aarch64: ## Runs the tests of the arithmetic under emulation of 64-bit ARM (ALL=1: the models' too)
 	@./tests/scripts/test-aarch64.sh
 
-.PHONY: test-asan
-test-asan: ## Runs the tests of the Move VM's memory and of its twins under AddressSanitizer
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/asan \
-		$(CARGO) test --locked -p noema-vm --lib --target $$(rustc -vV | sed -n 's/^host: //p') -- fast:: tests::
-
 .PHONY: cuda-compile
 cuda-compile: deps ## Compiles every kernel of NVIDIA devices (no card needed) and looks for forbidden instructions
 	@libraries=$$(./inference-worker/cuda/fetch-nvrtc.sh); \
