@@ -188,7 +188,7 @@ fn variants(count: usize) -> Builder {
         code,
     );
     m.function(
-        &declare("wrong", &[e.clone()], &[T::U8]),
+        &declare("wrong", std::slice::from_ref(&e), &[T::U8]),
         &[],
         vec![
             B::ImmBorrowLoc(0),
