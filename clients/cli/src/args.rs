@@ -2,6 +2,7 @@
 
 mod inference;
 mod network;
+mod tools;
 
 use std::path::PathBuf;
 
@@ -15,6 +16,8 @@ pub(crate) use network::{
     DEFAULT_STAKE, GenesisBuildArgs, GenesisCommand, GenesisKeysArgs, KeyKind, LightCommand, LightVerifyArgs,
     LocalnetArgs, LogArgs, LogFormat, NodeCommand, NodeInitArgs, NodeRunArgs, ValidatorCommand, ValidatorSignArgs,
 };
+
+pub(crate) use tools::{DisassembleArgs, DocArgs, FmtArgs, TestArgs};
 
 use crate::home::DEFAULT_ACCOUNT;
 
@@ -166,20 +169,12 @@ pub(crate) enum MoveCommand {
         #[command(flatten)]
         package: PackageArgs,
     },
-    /// Run the package's unit tests.
-    Test {
-        #[command(flatten)]
-        package: PackageArgs,
-        /// Only tests whose name contains this.
-        #[arg(long)]
-        filter: Option<String>,
-        /// Print the gas of every test.
-        #[arg(long)]
-        gas: bool,
-        /// Gas a test may use.
-        #[arg(long, default_value_t = 1_000_000_000)]
-        gas_limit: u64,
-    },
+    /// Run the package's unit tests, in parallel.
+    Test(TestArgs),
+    /// Bring source files into one layout.
+    Fmt(FmtArgs),
+    /// Write Markdown pages from doc comments and declarations.
+    Doc(DocArgs),
     /// Compile a package and publish it under the signer's address.
     Publish {
         #[command(flatten)]
@@ -216,11 +211,8 @@ pub(crate) enum MoveCommand {
         /// The code, such as E0604.
         code: Option<String>,
     },
-    /// Print a binary as text.
-    Disassemble {
-        /// The module's binary.
-        file: PathBuf,
-    },
+    /// Print a binary as text, with the lines of source it comes from if they are at hand.
+    Disassemble(DisassembleArgs),
 }
 
 /// A function and its arguments.
@@ -262,7 +254,7 @@ pub(crate) struct RunArgs {
     /// Runs; the best time is printed.
     #[arg(long, default_value_t = 1)]
     pub(crate) repeat: u32,
-    /// Interpreter: reference (the fast one is a later release).
-    #[arg(long, env = "NOEMA_VM", default_value = "reference")]
+    /// Interpreter; `paranoid` runs both and compares them.
+    #[arg(long, env = "NOEMA_VM", default_value = "reference", value_parser = ["reference", "fast", "paranoid"])]
     pub(crate) vm: String,
 }

@@ -185,7 +185,7 @@ impl FileCoverage {
     fn lcov(&self, path: &str) -> String {
         let mut out = format!("TN:\nSF:{path}\n");
         for function in self.functions.values() {
-            out.push_str(&format!("FN:{},{},{}\n", function.line, function.last_line, function.name));
+            out.push_str(&format!("FN:{},{}\n", function.line, function.name));
         }
         for function in self.functions.values() {
             out.push_str(&format!("FNDA:{},{}\n", function.calls, function.name));

@@ -174,4 +174,17 @@ mod tests {
             assert!(SourceLines::from_json(&document).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_document_is_read_or_refused(text in "[\\[\\]{}\",:0-9a-z]{0,60}", file in 0u64..9, line in 0u64..u64::MAX) {
+            if let Ok(document) = serde_json::from_str::<Value>(&text) {
+                let _ = SourceLines::from_json(&document);
+            }
+            let document = serde_json::json!({ "files": ["a"], "functions": [{ "code": [[file, line, 0]] }] });
+            let lines = SourceLines::from_json(&document).expect("it has the form");
+            let shown = interleave("    fun f() {\n            0: Ret\n", &lines, |_| Some("text".to_owned()));
+            proptest::prop_assert!(shown.ends_with("            0: Ret\n"), "{}", shown);
+        }
+    }
 }

@@ -67,6 +67,19 @@ impl Profile {
         self.nodes[top].own_gas += gas;
     }
 
+    /// Takes back gas that was paid in advance and given back: from who paid most, as far as that goes, then from the
+    /// next. So the sum stays what the run cost.
+    pub(crate) fn refund(&mut self, gas: u64) {
+        let mut left = gas;
+        while left > 0 {
+            let most = self.nodes.iter_mut().rev().max_by_key(|node| node.own_gas);
+            let Some(node) = most.filter(|node| node.own_gas > 0) else { break };
+            let part = left.min(node.own_gas);
+            node.own_gas -= part;
+            left -= part;
+        }
+    }
+
     /// Adds what another profile counted.
     pub fn merge(&mut self, other: &Self) {
         let mut pairs = vec![(0, 0)];
@@ -196,6 +209,17 @@ mod tests {
             profile().functions().into_iter().map(|c| (c.name, c.calls, c.own_gas, c.total_gas)).collect();
         let wanted = [("f", 2, 13, 13), ("g", 1, 7, 7), ("main", 1, 5, 25)];
         assert_eq!(costs, wanted.map(|(name, calls, own, total)| (name.to_owned(), calls, own, total)));
+    }
+
+    #[test]
+    fn refunds_come_from_who_paid_most() {
+        let mut profile = profile();
+        profile.refund(4);
+        assert_eq!(profile.folded(), "main 5\nmain;f 6\nmain;f;f 3\nmain;g 7\n");
+        profile.refund(9);
+        assert_eq!((profile.folded().as_str(), profile.total()), ("main 5\nmain;f 4\nmain;f;f 3\n", 12));
+        profile.refund(100);
+        assert_eq!(profile.total(), 0);
     }
 
     #[test]

@@ -99,8 +99,10 @@ impl<'i> Recorder<'i> {
     }
 
     fn pay(&mut self, used: InternalGas) {
-        // A refund is no cost of anybody's.
-        self.profile.pay(used.0.saturating_sub(self.used));
+        match used.0.checked_sub(self.used) {
+            Some(paid) => self.profile.pay(paid),
+            None => self.profile.refund(self.used - used.0),
+        }
         self.used = used.0;
     }
 

@@ -12,7 +12,7 @@ use crate::positions::Positions;
 #[must_use]
 pub fn render(program: &CompiledProgram, error: &VmError) -> String {
     let positions = Positions::new(&program.files);
-    let mut out = error.to_string();
+    let mut out = head(error);
     if let Some(meaning) = meaning(program, error) {
         out.push_str(&format!("\n  = {meaning}"));
     }
@@ -24,6 +24,21 @@ pub fn render(program: &CompiledProgram, error: &VmError) -> String {
         if let Some(span) = span_of(program, frame) {
             out.push_str(&format!(" at {}", positions.show(span)));
         }
+    }
+    out
+}
+
+/// Status, code, place and message on one line.
+fn head(error: &VmError) -> String {
+    let mut out = format!("{} ({})", error.status, error.status.number());
+    if let Some(code) = error.sub_status {
+        out.push_str(&format!(", code {code} ({code:#x})"));
+    }
+    if let Some(at) = &error.at {
+        out.push_str(&format!(" in {} at offset {}", name_of(at), at.code_offset));
+    }
+    if let Some(message) = &error.message {
+        out.push_str(&format!(": {message}"));
     }
     out
 }

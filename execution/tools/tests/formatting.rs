@@ -175,6 +175,11 @@ fn shakable() -> Vec<(String, String)> {
     sources().into_iter().filter(|(path, _)| names.iter().any(|name| path.ends_with(&format!("/{name}")))).collect()
 }
 
+/// Runs of each property; `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+}
+
 #[test]
 fn most_shaken_texts_still_parse() {
     let files = shakable();
@@ -188,7 +193,7 @@ fn most_shaken_texts_still_parse() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn white_space_and_comments_anywhere(file in 0usize..7, choices in prop::collection::vec(any::<u8>(), 1..200)) {

@@ -35,7 +35,10 @@ fn it_is_whole() {
     for result in &run.results {
         assert_eq!(result.failure, None, "{}", result.name);
     }
-    let coverage = run.recorded.expect("recorded").coverage;
+    let recorded = run.recorded.expect("recorded");
+    // Units of inference are paid in advance and partly given back: the profile knows.
+    assert_eq!(recorded.profile.total(), run.results.iter().map(|result| result.gas.0).sum::<u64>());
+    let coverage = recorded.coverage;
     assert!(coverage.modules["0x42::hello"].lines.hit > 10, "{}", coverage.table());
     for (path, text) in files.iter().filter(|(path, _)| path.ends_with(".move")) {
         assert_eq!(format(path, text).unwrap_or_else(|error| panic!("{error}")), *text);

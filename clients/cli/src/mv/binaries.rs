@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use noema_bytecode::{CompiledModule, CompiledScript};
+use noema_move_tools::disassemble::{SourceLines, script_with_source, with_source};
 use noema_types::ModuleId;
 use noema_verifier::{Limits, ModuleSource, VerifyError, verify_linked, verify_module, verify_script};
 use serde_json::json;
 
+use crate::args::DisassembleArgs;
 use crate::output::{CliError, CliResult, Context, Output, paint};
 
 /// Modules by identity.
@@ -93,15 +95,47 @@ fn rejected(output: Output, file: &Path, error: &VerifyError) -> CliError {
 }
 
 /// `noema move disassemble`.
-pub(super) fn disassemble(output: Output, file: &Path) -> CliResult {
+pub(super) fn disassemble(output: Output, args: &DisassembleArgs) -> CliResult {
+    let file = &args.file;
     let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
+    let lines = source_lines(args)?;
+    let source = |path: &str| find_source(file, path);
     let text = match CompiledModule::deserialize(&bytes) {
-        Ok(module) => noema_bytecode::disassemble(&module),
-        Err(error) => match CompiledScript::deserialize(&bytes) {
-            Ok(script) => noema_bytecode::disassemble_script(&script),
-            Err(_) => return Err(unreadable(file, &error)),
+        Ok(module) => match &lines {
+            Some(lines) => with_source(&module, lines, source),
+            None => noema_bytecode::disassemble(&module),
+        },
+        Err(error) => match (CompiledScript::deserialize(&bytes), &lines) {
+            (Ok(script), Some(lines)) => script_with_source(&script, lines, source),
+            (Ok(script), None) => noema_bytecode::disassemble_script(&script),
+            (Err(_), _) => return Err(unreadable(file, &error)),
         },
     };
     output.result(|| text.clone(), || json!({ "text": text }));
     Ok(())
+}
+
+/// The source map that was named, or the one that `noema move build` wrote beside the binary.
+fn source_lines(args: &DisassembleArgs) -> CliResult<Option<SourceLines>> {
+    let beside = || {
+        let build = args.file.parent()?.parent()?;
+        Some(build.join("source_maps").join(args.file.file_stem()?).with_extension("json"))
+    };
+    let path = match &args.source_map {
+        Some(path) => path.clone(),
+        None => match beside().filter(|path| !args.bare && path.is_file()) {
+            Some(path) => path,
+            None => return Ok(None),
+        },
+    };
+    let text = std::fs::read_to_string(&path).context(format!("cannot read {}", path.display()))?;
+    let document = serde_json::from_str(&text).context(format!("{} is no JSON", path.display()))?;
+    SourceLines::from_json(&document).map(Some).context(path.display())
+}
+
+/// A source file as the compiler called it, or below the package's folder, which holds `build/NAME/bytecode_modules`.
+fn find_source(binary: &Path, path: &str) -> Option<String> {
+    let package = binary.ancestors().nth(4);
+    let below = package.map(|folder| folder.join(path));
+    [Some(PathBuf::from(path)), below].into_iter().flatten().find_map(|path| std::fs::read_to_string(path).ok())
 }

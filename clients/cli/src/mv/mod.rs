@@ -3,7 +3,9 @@
 mod binaries;
 mod build;
 mod chain;
+mod doc;
 mod explain;
+mod fmt;
 mod new;
 mod package;
 mod run;
@@ -19,15 +21,15 @@ pub(crate) fn run(output: Output, command: MoveCommand) -> CliResult {
         MoveCommand::New { name } => new::run(output, &name),
         MoveCommand::Check { paths, named_addresses, test } => build::check(output, &paths, &named_addresses, test),
         MoveCommand::Build { package } => build::build(output, &package),
-        MoveCommand::Test { package, filter, gas, gas_limit } => {
-            test::run(output, &package, filter.as_deref(), gas, gas_limit)
-        }
+        MoveCommand::Test(args) => test::run(output, &args),
+        MoveCommand::Fmt(args) => fmt::run(output, &args),
+        MoveCommand::Doc(args) => doc::run(output, &args),
         MoveCommand::Publish { package, sign } => chain::publish(output, &package, &sign),
         MoveCommand::Run(args) => run::run(output, &args),
         MoveCommand::Call { sign, call } => chain::call(output, &Home::find()?, &sign, &call),
         MoveCommand::View { node, call } => chain::view(output, &Home::find()?, &node, &call),
         MoveCommand::Verify { file, deps } => binaries::verify(output, &file, deps.as_deref()),
         MoveCommand::Explain { code } => explain::run(output, code.as_deref()),
-        MoveCommand::Disassemble { file } => binaries::disassemble(output, &file),
+        MoveCommand::Disassemble(args) => binaries::disassemble(output, &args),
     }
 }

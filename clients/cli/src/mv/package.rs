@@ -65,18 +65,41 @@ pub(super) enum Source<'a> {
     Files(&'a [PathBuf]),
 }
 
-/// Compiles; diagnostics go to stderr, or into the JSON document.
-pub(super) fn compile(output: Output, source: Source<'_>, pairs: &[String], test: bool) -> CliResult<Package> {
-    let options = LoadOptions { test, dev: test, named_addresses: named_addresses(pairs)? };
+/// What of a package is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// What is published.
+    Plain,
+    /// The same, with `[dev-addresses]`.
+    Dev,
+    /// Tests too.
+    Test,
+}
+
+/// Reads a package and all it depends on; diagnostics as in [`compile`].
+pub(super) fn load_package(
+    output: Output,
+    source: Source<'_>,
+    pairs: &[String],
+    mode: Mode,
+) -> CliResult<LoadedProgram> {
+    let named_addresses = named_addresses(pairs)?;
+    let options = LoadOptions { test: mode == Mode::Test, dev: mode != Mode::Plain, named_addresses };
     let loaded = match source {
         Source::Folder(dir) => load(dir, &embedded(), &options),
         Source::Files(files) => load_files(files, &embedded(), &options),
     };
-    let loaded = loaded.map_err(|failure| {
+    loaded.map_err(|failure| {
         let LoadFailure { files, diagnostics } = *failure;
         report(output, &diagnostics.render(&files, use_color()), diagnostics.to_json(&files));
         CliError::verdict("the package cannot be loaded")
-    })?;
+    })
+}
+
+/// Compiles; diagnostics go to stderr, or into the JSON document.
+pub(super) fn compile(output: Output, source: Source<'_>, pairs: &[String], test: bool) -> CliResult<Package> {
+    let mode = if test { Mode::Test } else { Mode::Plain };
+    let loaded = load_package(output, source, pairs, mode)?;
     let name = loaded.root().name.to_string();
     let spinner = output.spinner(format!("compiling {name}"));
     let result = match source {
@@ -103,7 +126,7 @@ pub(super) fn compile(output: Output, source: Source<'_>, pairs: &[String], test
     }
 }
 
-fn report(output: Output, text: &str, json: Value) {
+pub(super) fn report(output: Output, text: &str, json: Value) {
     if output.json {
         output.result(String::new, || json);
     } else {

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use noema_bytecode::CompiledModule;
 use noema_execution_api::{
-    AnnotatedValue, GasMeter, GasSchedule, InternalGas, MemoryState, NoAnswers, TransactionContext,
+    AnnotatedValue, GasMeter, GasSchedule, InternalGas, MemoryState, NativeTable, NoAnswers, TransactionContext,
 };
 use noema_framework::natives;
 use noema_types::{Address, Hash, Identifier, ModuleId, StateKey, TypeTag};
-use noema_vm::{ExecError, Session, Vm, VmLimits};
+use noema_vm::{ExecError, Interpreter, Session, Vm, VmLimits};
 use serde_json::{Value, json};
 
 use super::binaries::read_module;
-use super::package::{Source, compile, embedded_modules};
+use super::package::{Package, Source, compile, embedded_modules};
 use crate::args::RunArgs;
 use crate::home::Home;
 use crate::output::{CliError, CliResult, Output};
@@ -31,9 +31,6 @@ struct Ran {
 
 /// Runs the command.
 pub(super) fn run(output: Output, args: &RunArgs) -> CliResult {
-    if args.vm != "reference" {
-        return Err(CliError::fault(format!("there is no interpreter `{}` yet", args.vm)).hint("use --vm reference"));
-    }
     let (function, files) = args.files_and_function.split_last().expect("clap wants at least one");
     let (module, name) = parse_function(function)?;
     let type_args = args.type_args.iter().map(|text| text.parse()).collect::<Result<Vec<TypeTag>, _>>();
@@ -47,17 +44,28 @@ pub(super) fn run(output: Output, args: &RunArgs) -> CliResult {
     for text in &args.args {
         arguments.push(values::parse(text, &resolve)?.bytes);
     }
-    let state = state(output, args, files)?;
-    let vm = Vm::new(natives(), GasSchedule::default(), VmLimits::default());
+    let (state, package) = state(output, args, files)?;
+    let vm = machine(natives(), &args.vm);
     let mut best: Option<Ran> = None;
     for _ in 0..args.repeat.max(1) {
-        let ran = run_once(&vm, &state, args, &module, &name, &type_args, &arguments)?;
+        let ran = run_once(&vm, &state, args, &module, &name, &type_args, &arguments);
+        let ran = ran.map_err(|error| failure(&error, package.as_ref()))?;
         if best.as_ref().is_none_or(|best| ran.elapsed < best.elapsed) {
             best = Some(ran);
         }
     }
     show(output, &best.expect("at least one run"), args.repeat);
     Ok(())
+}
+
+/// A machine that runs code as `--vm` says.
+pub(super) fn machine(natives: NativeTable, vm: &str) -> Vm {
+    let machine = Vm::new(natives, GasSchedule::default(), VmLimits::default());
+    match vm {
+        "fast" => machine.with_interpreter(Interpreter::Fast),
+        "paranoid" => machine.paranoid(),
+        _ => machine.with_interpreter(Interpreter::Reference),
+    }
 }
 
 /// Splits `ADDRESS::MODULE::NAME`.
@@ -68,14 +76,16 @@ fn parse_function(text: &str) -> CliResult<(ModuleId, Identifier)> {
 }
 
 /// State with every module that the call may need: the package's or the files', and the framework.
-fn state(output: Output, args: &RunArgs, files: &[String]) -> CliResult<MemoryState> {
+fn state(output: Output, args: &RunArgs, files: &[String]) -> CliResult<(MemoryState, Option<Package>)> {
     let mut state = MemoryState::new();
+    let mut compiled = None;
     let mut put = |module: &CompiledModule, bytes: Vec<u8>| state.insert(StateKey::Module(module.self_id()), bytes);
     if let Some(dir) = &args.dir {
         let package = compile(output, Source::Folder(dir), &args.named_addresses, false)?;
         for unit in &package.program.modules {
             put(&unit.module, unit.bytes.clone());
         }
+        compiled = Some(package);
     } else {
         for (module, bytes) in embedded_modules(output)? {
             put(&module, bytes);
@@ -91,7 +101,7 @@ fn state(output: Output, args: &RunArgs, files: &[String]) -> CliResult<MemorySt
         let bytes = std::fs::read(&path).map_err(|error| CliError::fault(format!("cannot read {file}: {error}")))?;
         put(&module, bytes);
     }
-    Ok(state)
+    Ok((state, compiled))
 }
 
 fn run_once(
@@ -102,7 +112,7 @@ fn run_once(
     name: &Identifier,
     type_args: &[TypeTag],
     arguments: &[Vec<u8>],
-) -> CliResult<Ran> {
+) -> Result<Ran, ExecError> {
     let context = TransactionContext {
         hash: Hash::ZERO,
         sender: Address::ZERO,
@@ -116,10 +126,9 @@ fn run_once(
     let start = Instant::now();
     let result = session.execute_function(module, name, type_args.to_vec(), arguments.to_vec(), &mut gas);
     let elapsed = start.elapsed();
-    let results = result.map_err(|error| failure(&error))?;
-    let results = results.iter().map(|(bytes, tag)| value_json(&mut session, tag, bytes)).collect();
+    let results = result?.iter().map(|(bytes, tag)| value_json(&mut session, tag, bytes)).collect();
     let instructions = session.instructions();
-    let done = session.finish().map_err(|error| failure(&error))?;
+    let done = session.finish()?;
     Ok(Ran {
         results,
         gas: gas.used(),
@@ -130,12 +139,19 @@ fn run_once(
     })
 }
 
-/// A failed run in words: status, place, callers.
-pub(super) fn failure(error: &ExecError) -> CliError {
+/// A failed run in words: status, place, callers; with their source if it was compiled here.
+fn failure(error: &ExecError, package: Option<&Package>) -> CliError {
     match error {
         ExecError::Program(error) => {
-            let callers: String = error.callers.iter().map(|frame| format!("\n  called from {frame}")).collect();
-            CliError::verdict(format!("the function failed: {error}{callers}"))
+            let text = package.map_or_else(
+                || {
+                    let callers: String =
+                        error.callers.iter().map(|frame| format!("\n  called from {frame}")).collect();
+                    format!("{error}{callers}")
+                },
+                |package| noema_move_tools::trace::render(&package.program, error),
+            );
+            CliError::verdict(format!("the function failed: {text}"))
         }
         ExecError::Pending(job) => CliError::verdict(format!("the function asks a model (job {})", job.id))
             .hint("models answer on a network: `noema localnet`, then `noema move call`"),
