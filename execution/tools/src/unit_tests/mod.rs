@@ -48,8 +48,6 @@ pub struct TestResult {
     pub gas: InternalGas,
     /// Instructions executed.
     pub instructions: u64,
-    /// What it showed with `0x1::debug`.
-    pub printed: Vec<String>,
     /// What the test showed with `0x1::debug`, in order.
     pub printed: Vec<String>,
     /// How long it took here.
@@ -203,7 +201,6 @@ impl Runner<'_> {
         let result = session.execute_function(&id, &job.case.name, Vec::new(), signers, &mut gas);
         let elapsed = start.elapsed();
         let instructions = session.instructions();
-        let printed = session.printed().to_vec();
         let printed = session.printed().to_vec();
         drop(session);
         let failure = match result {
