@@ -1,6 +1,6 @@
 //! Compiles package folders and lists what fails by code: a survey of how the compiler fares on other people's code.
 //!
-//! `check_packages [--embed NAME=DIR]... [--addr NAME=0x..]... [--test] [--json] [--render] DIR...`
+//! `check_packages [--embed NAME=DIR]... [--addr NAME=0x..]... [--cache DIR] [--test] [--warnings] [--render] DIR...`
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use noema_compiler::diagnostics::{Diagnostics, Files};
 use noema_compiler::package::{EmbeddedPackages, LoadOptions, load};
-use noema_compiler::{Options, compile_package};
+use noema_compiler::{FolderCache, Options, compile_package, compile_package_with};
 
 fn main() -> std::io::Result<()> {
     let mut embedded = EmbeddedPackages::new();
     let mut options = LoadOptions::default();
-    let (mut render, mut warnings) = (false, false);
+    let (mut render, mut warnings, mut cache) = (false, false, None);
     let mut folders: Vec<PathBuf> = Vec::new();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -31,6 +31,7 @@ fn main() -> std::io::Result<()> {
                     options.named_addresses.insert(name.to_owned(), address);
                 }
             }
+            "--cache" => cache = args.next().map(FolderCache::new),
             "--test" => options.test = true,
             "--render" => render = true,
             "--warnings" => warnings = true,
@@ -39,8 +40,8 @@ fn main() -> std::io::Result<()> {
     }
     let mut out = std::io::stdout().lock();
     for folder in folders {
-        let start = std::time::Instant::now();
-        let (verdict, diagnostics, files) = check(&folder, &embedded, &options);
+        let start = now();
+        let (verdict, diagnostics, files) = check(&folder, &embedded, &options, cache.as_ref());
         writeln!(out, "{}: {verdict} ({} ms)", folder.display(), start.elapsed().as_millis())?;
         let mut by_code: BTreeMap<&str, usize> = BTreeMap::new();
         for diagnostic in diagnostics.sorted().into_iter().filter(|one| one.is_error() || warnings) {
@@ -61,12 +62,26 @@ fn main() -> std::io::Result<()> {
     Ok(())
 }
 
-fn check(folder: &Path, embedded: &EmbeddedPackages, options: &LoadOptions) -> (String, Diagnostics, Files) {
+#[allow(clippy::disallowed_methods, reason = "the survey says how long a package took; nothing depends on it")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+fn check(
+    folder: &Path,
+    embedded: &EmbeddedPackages,
+    options: &LoadOptions,
+    cache: Option<&FolderCache>,
+) -> (String, Diagnostics, Files) {
     let loaded = match load(folder, embedded, options) {
         Ok(loaded) => loaded,
         Err(failure) => return ("not loaded".into(), failure.diagnostics, failure.files),
     };
-    match compile_package(&loaded, Options { test: options.test }) {
+    let compiled = match cache {
+        Some(cache) => compile_package_with(&loaded, Options { test: options.test }, cache),
+        None => compile_package(&loaded, Options { test: options.test }),
+    };
+    match compiled {
         Ok(program) => {
             let own = program.modules.iter().filter(|unit| unit.is_target);
             let (count, bytes) = own.fold((0, 0), |(count, bytes), unit| (count + 1, bytes + unit.bytes.len()));

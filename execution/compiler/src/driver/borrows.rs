@@ -221,11 +221,11 @@ impl<'a> Walk<'a> {
                 continue;
             }
             match self.unit.code.get(at) {
+                // A dead reference is released by moving it out and dropping it: that is no use.
+                Some(Bytecode::MoveLoc(local))
+                    if usize::from(*local) == slot && matches!(self.unit.code.get(at + 1), Some(Bytecode::Pop)) => {}
                 Some(Bytecode::MoveLoc(local)) if usize::from(*local) == slot => {
-                    // A dead reference is released by moving it out and dropping it: that is no use.
-                    if !matches!(self.unit.code.get(at + 1), Some(Bytecode::Pop)) {
-                        nearest = Some(nearest.map_or(at, |known| known.min(at)));
-                    }
+                    nearest = Some(nearest.map_or(at, |known| known.min(at)));
                 }
                 Some(Bytecode::CopyLoc(local)) if usize::from(*local) == slot => {
                     nearest = Some(nearest.map_or(at, |known| known.min(at)));
