@@ -6,10 +6,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use noema_bytecode::disassemble;
 
 use crate::body::Features;
+use crate::compiler_peer::OfficialCompiler;
 use crate::generate::{self, Program, Yield};
 use crate::official::{Answer, Official, Question};
 use crate::run::{self, ALL, Bench, End};
 use crate::shrink::shrink;
+use crate::source;
+use crate::traps::{self, Verdict};
 use crate::world::World;
 
 /// What to run.
@@ -19,6 +22,8 @@ pub struct Options {
     pub programs: u64,
     /// Programs through the official VM.
     pub official: u64,
+    /// Source texts through both compilers and all machines.
+    pub sources: u64,
     /// First seed.
     pub start: u64,
     /// Only this seed, and show it.
@@ -27,7 +32,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { programs: 0, official: 0, start: fresh_seed(), one: None }
+        Self { programs: 0, official: 0, sources: 0, start: fresh_seed(), one: None }
     }
 }
 
@@ -68,10 +73,13 @@ pub fn run(options: &Options, say: &mut dyn FnMut(&str)) -> Result<u64, String> 
     if let Some(seed) = options.one {
         return one(&bench, seed, options.official > 0, say);
     }
-    let programs = if options.programs == 0 && options.official == 0 { 1_000 } else { options.programs };
+    let programs = if options.programs + options.official + options.sources == 0 { 1_000 } else { options.programs };
     let mut differences = own(&bench, options.start, programs, say);
     if options.official > 0 {
         differences += official(&bench, options.start, options.official, say)?;
+    }
+    if options.sources > 0 {
+        differences += sources(&bench, options.start, options.sources, say)?;
     }
     Ok(differences)
 }
@@ -303,4 +311,63 @@ pub fn official(bench: &Bench, start: u64, programs: u64, say: &mut dyn FnMut(&s
         say(&format!("  no verdict: {silent:?}"));
     }
     Ok(differences)
+}
+
+/// Source texts through both compilers; what either made through every machine.
+///
+/// # Errors
+/// If an official tool is not there.
+pub fn sources(bench: &Bench, start: u64, count: u64, say: &mut dyn FnMut(&str)) -> Result<u64, String> {
+    let mut compiler = OfficialCompiler::start()?;
+    let mut machine = Official::find()?;
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    let mut differences = 0;
+    for seed in start..start + count {
+        let text = source::program(seed);
+        match compare_source(bench, &mut compiler, &mut machine, &text) {
+            Ok(end) => *ends.entry(end).or_default() += 1,
+            Err(words) => {
+                differences += 1;
+                say(&format!("seed {seed} (source): {words}"));
+                if differences <= SHOWN_MAX {
+                    say(&text);
+                }
+            }
+        }
+    }
+    say(&format!("{count} source texts from seed {start} through both compilers: {differences} differences; {ends:?}"));
+    Ok(differences)
+}
+
+fn compare_source(
+    bench: &Bench,
+    compiler: &mut OfficialCompiler,
+    machine: &mut Official,
+    text: &str,
+) -> Result<String, String> {
+    let wanted = Verdict::Is(Vec::new());
+    let theirs = traps::official(bench, compiler, machine, text, &wanted)?;
+    let modules = match (traps::compile(text), &theirs) {
+        (_, None) => return Ok("no verdict".to_owned()),
+        (Err(_), Some(Verdict::Refused)) => return Ok("refused by both".to_owned()),
+        (Err(failure), Some(other)) => return Err(format!("ours refuses what comes to {other:?}: {failure}")),
+        // Ours is a union of dialects: it takes more, which the list of traps says case by case.
+        (Ok(_), Some(Verdict::Refused)) => return Ok("refused by the official compiler only".to_owned()),
+        (Ok(modules), Some(_)) => modules,
+    };
+    let theirs = theirs.expect("just seen");
+    let bytes: Vec<_> = modules.iter().map(|module| module.serialize().expect("it is a module")).collect();
+    let mut found: Vec<(String, Verdict)> = ALL
+        .iter()
+        .map(|which| (format!("{which:?}"), traps::run_ours(bench, *which, modules.clone(), &wanted)))
+        .collect();
+    found.extend(traps::run_official(machine, "0x42", &bytes).map(|verdict| ("the official VM".to_owned(), verdict)));
+    match found.into_iter().find(|(_, verdict)| *verdict != theirs) {
+        Some((who, verdict)) => Err(format!("official {theirs:?}, compiled by ours {verdict:?} on {who}")),
+        None => Ok(match theirs {
+            Verdict::Is(_) => "a value".to_owned(),
+            Verdict::Fails(status, _) => status,
+            Verdict::Compiles | Verdict::Refused => "no run".to_owned(),
+        }),
+    }
 }

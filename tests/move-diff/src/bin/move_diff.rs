@@ -8,6 +8,7 @@ use noema_move_diff::campaign::{self, Options};
 const USAGE: &str = "\
 usage: move_diff [--programs N] [--start SEED]     N programs through our interpreters (1,000)
        move_diff --official N [--start SEED]       N programs through the official VM too
+       move_diff --sources N [--start SEED]        N source texts through both compilers and all machines
        move_diff --seed SEED [--official 1]        one program: shows it and what becomes of it";
 
 fn main() -> ExitCode {
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         match (argument.as_str(), value) {
             ("--programs", Some(count)) => options.programs = count,
             ("--official", Some(count)) => options.official = count,
+            ("--sources", Some(count)) => options.sources = count,
             ("--start", Some(seed)) => options.start = seed,
             ("--seed", Some(seed)) => options.one = Some(seed),
             _ => {
