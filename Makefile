@@ -92,6 +92,11 @@ move-flips: deps peers ## Compares verifiers on FLIPS modules with flipped bits
 	$(CARGO) build --locked -p noema-move-diff
 	$(CARGO_TARGET_DIR)/debug/move_flips --flips $(FLIPS)
 
+.PHONY: bench-move
+bench-move: deps peers ## Measures the Move VM beside the reference interpreter and the official VM
+	$(CARGO) build --locked -p noema-move-diff
+	$(CARGO_TARGET_DIR)/debug/bench_move
+
 .PHONY: bench
 bench: build weights ## Measures the Move VM and inference, side by side with yardsticks
 	@./tests/scripts/bench.sh $(NOEMA)

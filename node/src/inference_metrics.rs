@@ -17,6 +17,7 @@ pub(crate) struct InferenceMetrics {
     open_jobs: IntGauge,
     ready: IntGauge,
     late: IntCounter,
+    given_up: IntCounter,
     refused: IntCounterVec,
     in_flight: IntGaugeVec,
     answered: IntCounterVec,
@@ -60,15 +61,18 @@ impl InferenceMetrics {
             counters
         };
         let by_worker = |name: &str, help: &str| counters(name, help, "worker");
-        let late = IntCounter::new("noema_inference_late_answers_total", "Answers to jobs that had moved on");
-        let late = late.expect("a valid metric name");
-        registry.register(Box::new(late.clone())).expect("each metric is registered once");
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("a valid metric name");
+            registry.register(Box::new(counter.clone())).expect("each metric is registered once");
+            counter
+        };
         Self {
             queue_jobs: gauge("noema_inference_queue_jobs", "Jobs that wait"),
             queue_oldest: gauge("noema_inference_queue_oldest_milliseconds", "Age of the oldest waiting job"),
             open_jobs: gauge("noema_inference_open_jobs", "Jobs without an answer"),
             ready: gauge("noema_inference_workers_ready", "Workers that get jobs"),
-            late,
+            late: counter("noema_inference_late_answers_total", "Answers to jobs that had moved on"),
+            given_up: counter("noema_inference_given_up_total", "Jobs that took too many workers with them"),
             refused: counters("noema_inference_workers_refused_total", "Workers refused", "reason"),
             in_flight: gauges("noema_inference_in_flight_jobs", "Jobs of a worker or the pool"),
             answered: by_worker("noema_inference_answered_total", "Answers of a worker or the pool"),
@@ -92,6 +96,7 @@ impl InferenceMetrics {
         self.open_jobs.set(signed(report.queue.open));
         self.ready.set(report.workers.iter().filter(|worker| worker.state == WorkerState::Ready).count() as i64);
         set(&self.late, report.totals.late);
+        set(&self.given_up, report.totals.given_up);
         set(&self.refused.with_label_values(&["unknown_key"]), report.totals.unknown_keys);
         set(&self.refused.with_label_values(&["unfit_or_wrong"]), report.totals.refused);
         if let Some(local) = &report.local {

@@ -2,8 +2,8 @@
 
 use noema_crypto::{
     BlsKeyPair, Ed25519KeyPair, aggregate_bls, aggregate_bls_keys, is_bls_key, is_bls_signature, is_strict_ed25519_key,
-    recover_secp256k1, verify_bls, verify_bls_messages, verify_ed25519, verify_ed25519_strict, verify_proof_of_possession,
-    verify_secp256k1_digest,
+    recover_secp256k1, verify_bls, verify_bls_messages, verify_ed25519, verify_ed25519_strict,
+    verify_proof_of_possession, verify_secp256k1_digest,
 };
 use noema_execution_api::{InternalGas, NativeArgs, NativeContext, NativeResult, NativeTable, Value};
 use noema_types::{

@@ -7,8 +7,11 @@
 //! 3. A job is at one seat at a time, under a ticket of its own. An answer counts if its ticket is still valid; tickets
 //!    of lost seats and of cancelled jobs are not, so a job is answered once.
 //! 4. When a seat is lost, its jobs wait again in the places they had.
+//! 5. A job that was at several seats when they were lost is suspected of it: it runs alone, at a seat that has nothing
+//!    else to do, so that it takes no other job with it. After some more such losses it is given up if only simulations
+//!    want it; what a block waits for never is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use noema_engine::limits::{QUEUE_BYTES_MAX, QUEUE_JOBS_MAX, QUEUE_OTHERS_BYTES_MAX, QUEUE_OTHERS_MAX};
@@ -16,7 +19,7 @@ use noema_engine::{Memo, weight};
 use noema_inference_api::{Answer, EngineError, Job, JobClass, JobId};
 use noema_types::Hash;
 
-use crate::limits::TOKEN_BYTES_MAX;
+use crate::limits::{GIVEN_UP_KEPT, LOSSES_MAX, LOSSES_SUSPECTED, TOKEN_BYTES_MAX};
 use crate::report::{QueueReport, Totals};
 
 /// Milliseconds since the dispatcher's start.
@@ -40,6 +43,8 @@ pub(crate) struct Book {
     tickets: Ticket,
     next_seat: Seat,
     bytes: usize,
+    /// Jobs given up, the last ones.
+    given_up: VecDeque<JobId>,
     /// Why it ended.
     pub(crate) stopped: Option<String>,
     pub(crate) totals: Totals,
@@ -56,6 +61,8 @@ struct Open {
     bytes: usize,
     since: Millis,
     at: Option<(Seat, Ticket)>,
+    /// Seats that were lost while they had it.
+    losses: u32,
     /// What is said of the answer's text.
     text: String,
     /// The seat that said all of it; none while nothing is said, or once several did.
@@ -78,6 +85,8 @@ struct Place {
     capacity: usize,
     is_open: bool,
     jobs: BTreeMap<Ticket, (JobId, Millis)>,
+    /// Whether its one job is suspected and stays alone.
+    is_alone: bool,
 }
 
 /// A job for a seat.
@@ -141,8 +150,20 @@ impl Book {
         let (job, text) = (Arc::new(job.clone()), String::new());
         self.open.insert(
             id,
-            Open { job, class, arrival, wanted: 1, bytes, since: now, at: None, text, said_by: Said::Nobody },
+            Open {
+                job,
+                class,
+                arrival,
+                wanted: 1,
+                bytes,
+                since: now,
+                at: None,
+                losses: 0,
+                text,
+                said_by: Said::Nobody,
+            },
         );
+        self.given_up.retain(|known| *known != id);
         self.queue.insert((class, arrival, id));
         Ok((id, Submitted::Waits))
     }
@@ -199,8 +220,14 @@ impl Book {
         if let Some((seat, ticket)) = open.at {
             let place = self.seats.get_mut(&seat).expect("a job is at a seat that exists");
             place.jobs.remove(&ticket).expect("a job's ticket is its seat's");
+            place.is_alone = false;
         }
         open
+    }
+
+    /// Whether a job was given up.
+    pub(crate) fn is_given_up(&self, id: JobId) -> bool {
+        self.given_up.contains(&id)
     }
 
     /// A new seat for jobs of these models.
@@ -208,7 +235,7 @@ impl Book {
         let seat = self.next_seat;
         self.next_seat += 1;
         let models = models.into_iter().collect();
-        self.seats.insert(seat, Place { models, capacity, is_open: true, jobs: BTreeMap::new() });
+        self.seats.insert(seat, Place { models, capacity, is_open: true, jobs: BTreeMap::new(), is_alone: false });
         seat
     }
 
@@ -225,18 +252,36 @@ impl Book {
         for (id, _) in place.jobs.values() {
             let open = self.open.get_mut(id).expect("a seat's jobs are open");
             open.at = None;
+            open.losses += 1;
+            if open.losses >= LOSSES_SUSPECTED {
+                tracing::warn!(job = %id, losses = open.losses, "workers are lost while they have this job: it runs alone");
+            }
+            let is_given_up = open.losses >= LOSSES_MAX && open.class == JobClass::Simulation;
             assert!(self.queue.insert((open.class, open.arrival, *id)), "a job at a seat does not wait");
+            if is_given_up {
+                self.give_up(*id);
+            }
         }
         let moved = place.jobs.len() as u64;
         self.totals.moved += moved;
         moved
     }
 
+    fn give_up(&mut self, id: JobId) {
+        tracing::error!(job = %id, "this job is given up: every worker that had it was lost");
+        self.close(id);
+        self.totals.given_up += 1;
+        if self.given_up.len() == GIVEN_UP_KEPT {
+            self.given_up.pop_front();
+        }
+        self.given_up.push_back(id);
+    }
+
     /// The seat hands one job back; whether it had it.
     pub(crate) fn hand_back(&mut self, seat: Seat, ticket: Ticket) -> bool {
-        let Some((id, _)) = self.seats.get_mut(&seat).and_then(|place| place.jobs.remove(&ticket)) else {
-            return false;
-        };
+        let Some(place) = self.seats.get_mut(&seat) else { return false };
+        let Some((id, _)) = place.jobs.remove(&ticket) else { return false };
+        place.is_alone = false;
         let open = self.open.get_mut(&id).expect("a seat's jobs are open");
         open.at = None;
         assert!(self.queue.insert((open.class, open.arrival, id)), "a job at a seat does not wait");
@@ -259,10 +304,12 @@ impl Book {
             if !room {
                 break;
             }
-            let model = self.open[&id].job.model;
-            let Some(seat) = self.best_seat(model, class) else { continue };
+            let waiting = &self.open[&id];
+            let is_suspected = waiting.losses >= LOSSES_SUSPECTED;
+            let Some(seat) = self.best_seat(waiting.job.model, class, is_suspected) else { continue };
             let ticket = self.ticket();
             let place = self.seats.get_mut(&seat).expect("just chosen");
+            place.is_alone = is_suspected;
             place.jobs.insert(ticket, (id, now));
             self.queue.remove(&(class, arrival, id));
             let open = self.open.get_mut(&id).expect("a waiting job is open");
@@ -273,11 +320,12 @@ impl Book {
         orders
     }
 
-    /// The least loaded seat with room; the oldest of equals.
-    fn best_seat(&self, model: Hash, class: JobClass) -> Option<Seat> {
+    /// The least loaded seat with room, an empty one for a suspected job; the oldest of equals.
+    fn best_seat(&self, model: Hash, class: JobClass, is_suspected: bool) -> Option<Seat> {
         let fitting = self.seats.iter().filter(|(_, place)| {
             place.models.contains(&model)
                 && place.has_room()
+                && (!is_suspected || place.jobs.is_empty())
                 && (class == JobClass::Certified || place.has_room_for_others())
         });
         let least = fitting.min_by(|(_, a), (_, b)| (a.jobs.len() * b.capacity).cmp(&(b.jobs.len() * a.capacity)));
@@ -371,7 +419,7 @@ fn news<'a>(text: &str, start: usize, piece: &'a str) -> Option<&'a str> {
 
 impl Place {
     fn has_room(&self) -> bool {
-        self.is_open && self.jobs.len() < self.capacity
+        self.is_open && !self.is_alone && self.jobs.len() < self.capacity
     }
 
     fn has_room_for_others(&self) -> bool {
@@ -521,6 +569,38 @@ mod tests {
         Close(usize),
     }
 
+    #[test]
+    fn a_job_that_takes_workers_with_it_runs_alone_and_is_given_up_unless_a_block_waits() {
+        for (class, is_given_up) in [(JobClass::Simulation, true), (JobClass::Certified, false)] {
+            let mut book = Book::default();
+            let (poison, innocent) = (job(1), job(2));
+            let (id, _) = book.submit(&poison, class, 0).unwrap();
+            for loss in 1..=LOSSES_MAX {
+                let seat = book.sit([MODEL], 4);
+                book.submit(&innocent, JobClass::Certified, 0).unwrap();
+                let mut orders = book.assign(0);
+                // Suspected, it gets a seat of its own, and the other one waits; or it waits for the other one.
+                if orders.iter().all(|order| order.job.id() != id) {
+                    let first = orders.pop().expect("the innocent one runs");
+                    assert_eq!(book.answer(seat, first.ticket, answer(2)), Taken::Yes(Arc::new(innocent.clone())));
+                    orders = book.assign(0);
+                }
+                if loss > LOSSES_SUSPECTED {
+                    assert_eq!(orders.iter().map(|order| order.job.id()).collect::<Vec<_>>(), [id]);
+                    book.submit(&job(3), JobClass::Simulation, 0).unwrap();
+                    assert!(book.assign(0).is_empty(), "nothing joins a suspected job");
+                    book.cancel(job(3).id());
+                }
+                book.leave(seat);
+            }
+            assert_eq!(book.is_given_up(id), is_given_up, "{class:?}");
+            assert_eq!(book.text_of(id).is_none(), is_given_up);
+            assert_eq!(book.totals.given_up, u64::from(is_given_up));
+            book.submit(&poison, class, 0).unwrap();
+            assert!(!book.is_given_up(id), "it may be tried again");
+        }
+    }
+
     fn event() -> impl Strategy<Value = Event> {
         prop_oneof![
             4 => (0u64..40, 0u8..3).prop_map(|(number, class)| Event::Submit(number, class)),
@@ -591,17 +671,19 @@ mod tests {
                 }
                 prop_assert_eq!(book.open.len(), book.queue.len() + valid.len());
             }
-            // With a seat that takes everything, everything is answered.
+            // With a seat that takes everything, everything is answered, suspected jobs one by one.
             book.sit([MODEL], 4_096);
             book.submit(&job(1_000), JobClass::Certified, 0).unwrap();
-            for order in book.assign(0) {
-                valid.insert(order.ticket, (order.seat, order.job.options.seed));
+            while !book.open.is_empty() {
+                for order in book.assign(0) {
+                    valid.insert(order.ticket, (order.seat, order.job.options.seed));
+                }
+                prop_assert!(!valid.is_empty(), "jobs wait for ever");
+                for (ticket, (seat, number)) in std::mem::take(&mut valid) {
+                    prop_assert_eq!(book.answer(seat, ticket, answer(number)), Taken::Yes(Arc::new(job(number))));
+                }
             }
-            prop_assert!(book.queue.is_empty());
-            for (ticket, (seat, number)) in valid {
-                prop_assert_eq!(book.answer(seat, ticket, answer(number)), Taken::Yes(Arc::new(job(number))));
-            }
-            prop_assert!(book.open.is_empty() && book.bytes == 0);
+            prop_assert!(book.queue.is_empty() && book.bytes == 0);
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use crate::RemoteError;
 use crate::book::{Assignment, Book, Millis, Seat, Submitted, Taken, Ticket};
 use crate::host::Host;
-use crate::limits::{AUDIT_EVERY, BEAT, BUSY_PAUSE, JOB_MAX, SILENCE_MAX, TEST_MAX};
+use crate::limits::{AUDIT_EVERY, BEAT, BUSY_PAUSE, JOB_MAX, LOSSES_MAX, SILENCE_MAX, TEST_MAX};
 use crate::report::{InferenceReport, LocalReport, PoolReport, WorkerReport, WorkerState};
 use crate::wire::{Cancel, FromNode, Introduction, NodeSaid, Order};
 
@@ -287,6 +287,9 @@ impl Shared {
         let mut state = self.state.lock();
         let moved = state.lose(seat);
         self.pump(&mut state);
+        // Some may have been given up.
+        self.answered.notify_all();
+        self.grown.notify_all();
         moved
     }
 
@@ -401,7 +404,12 @@ impl State {
     }
 }
 
-fn forgotten(id: JobId) -> EngineError {
+/// Why a job has neither answer nor place.
+fn gone(book: &Book, id: JobId) -> EngineError {
+    if book.is_given_up(id) {
+        let hint = "hint: the workers' logs say why they ended";
+        return EngineError::Stopped(format!("job {id} was given up: {LOSSES_MAX} workers were lost with it\n{hint}"));
+    }
     EngineError::Stopped(format!("job {id} was never submitted, was cancelled, or its answer is forgotten"))
 }
 
@@ -451,7 +459,7 @@ impl Engine for Dispatcher {
                 return Err(EngineError::Stopped(reason.clone()));
             }
             if state.book.text_of(id).is_none() {
-                return Err(forgotten(id));
+                return Err(gone(&state.book, id));
             }
             self.shared.answered.wait(&mut state);
         }
@@ -473,7 +481,7 @@ impl Engine for Dispatcher {
             if let Some(reason) = &state.book.stopped {
                 return Err(EngineError::Stopped(reason.clone()));
             }
-            let Some(text) = state.book.text_of(id) else { return Err(forgotten(id)) };
+            let Some(text) = state.book.text_of(id) else { return Err(gone(&state.book, id)) };
             if text.len() == sent {
                 self.shared.grown.wait(&mut state);
                 continue;

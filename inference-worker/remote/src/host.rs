@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +21,8 @@ use tonic::transport::Server;
 
 use crate::dispatcher::{Listen, Shared};
 use crate::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_PER_KEY_MAX, HANDSHAKE_MAX, HANDSHAKES_MAX, HEADER_BYTES_MAX, IDLE_MAX,
-    STREAM_WINDOW_BYTES, STREAMS_MAX, WORKERS_MAX,
+    ACCEPT_PAUSE, CONNECTIONS_PER_KEY_MAX, HANDSHAKE_MAX, HANDSHAKES_MAX, HANDSHAKES_PER_ADDRESS_MAX, HEADER_BYTES_MAX,
+    IDLE_MAX, STREAM_WINDOW_BYTES, STREAMS_MAX, WORKERS_MAX,
 };
 use crate::service::{Connection, Workers};
 use crate::{PROTOCOL, RemoteError};
@@ -174,9 +174,10 @@ async fn accept(
     shared: Arc<Shared>,
 ) {
     let (permits, counts) = (Arc::new(Semaphore::new(HANDSHAKES_MAX)), Arc::new(Counts::default()));
+    let addresses = Arc::new(Mutex::new(BTreeMap::<IpAddr, usize>::new()));
     loop {
-        let tcp = match listener.accept().await {
-            Ok((tcp, _)) => tcp,
+        let (tcp, from) = match listener.accept().await {
+            Ok((tcp, from)) => (tcp, from.ip()),
             Err(error) => {
                 tracing::warn!(%error, "no connection can be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -185,14 +186,66 @@ async fn accept(
         };
         // Beyond the limit a stranger is turned away at once; a worker comes back.
         let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { continue };
+        let Some(caller) = Caller::new(from, &addresses) else { continue };
         let (acceptor, connections) = (acceptor.clone(), connections.clone());
         let (shared, counts) = (Arc::clone(&shared), Arc::clone(&counts));
         tokio::spawn(async move {
             if let Some(connection) = shake_hands(tcp, &acceptor, &shared, &counts).await {
                 let _ = connections.send(connection).await;
             }
-            drop(permit);
+            drop((permit, caller));
         });
+    }
+}
+
+/// A handshake under way, counted by its address.
+struct Caller {
+    from: IpAddr,
+    addresses: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+}
+
+impl Caller {
+    /// None beyond [`HANDSHAKES_PER_ADDRESS_MAX`].
+    fn new(from: IpAddr, addresses: &Arc<Mutex<BTreeMap<IpAddr, usize>>>) -> Option<Self> {
+        let mut known = addresses.lock();
+        let count = known.entry(from).or_default();
+        if *count == HANDSHAKES_PER_ADDRESS_MAX {
+            return None;
+        }
+        *count += 1;
+        Some(Self { from, addresses: Arc::clone(addresses) })
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        let mut known = self.addresses.lock();
+        if let Some(count) = known.get_mut(&self.from) {
+            *count -= 1;
+            if *count == 0 {
+                known.remove(&self.from);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_every_handshake() {
+        let addresses = Arc::new(Mutex::new(BTreeMap::new()));
+        let (loud, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mut held: Vec<_> =
+            (0..HANDSHAKES_PER_ADDRESS_MAX).map(|_| Caller::new(loud, &addresses).expect("room")).collect();
+        assert!(Caller::new(loud, &addresses).is_none());
+        let guest = Caller::new(other, &addresses);
+        assert!(guest.is_some());
+        held.pop();
+        assert!(Caller::new(loud, &addresses).is_some());
+        drop((held, guest));
+        assert!(addresses.lock().is_empty());
     }
 }
 

@@ -32,8 +32,17 @@ pub const OUTGOING_MAX: usize = 512;
 /// Messages of a worker's jobs that wait to be sent.
 pub const DONE_MAX: usize = 256;
 
+/// Seats that are lost with a job before it is suspected of it and runs alone.
+pub const LOSSES_SUSPECTED: u32 = 2;
+/// Seats that are lost with a job before it is given up, unless a block may wait for it.
+pub const LOSSES_MAX: u32 = 8;
+/// Jobs given up that are remembered, to say so.
+pub const GIVEN_UP_KEPT: usize = 256;
+
 /// Handshakes under way.
 pub const HANDSHAKES_MAX: usize = 32;
+/// Handshakes under way from one address: no stranger keeps all others out.
+pub const HANDSHAKES_PER_ADDRESS_MAX: usize = 8;
 /// Connections of one key: the one that serves, and the one that takes its place.
 pub const CONNECTIONS_PER_KEY_MAX: usize = 2;
 /// From TCP's connection to the proven key.

@@ -123,6 +123,8 @@ pub struct Totals {
     pub cancelled: u64,
     /// Jobs taken from a lost worker.
     pub moved: u64,
+    /// Jobs given up because every worker that had them was lost.
+    pub given_up: u64,
     /// Answers to jobs that had moved on or were cancelled; not used.
     pub late: u64,
     /// Connections that proved no admitted key.

@@ -315,7 +315,8 @@ impl Parser<'_> {
                 TokenKind::EqualEqual | TokenKind::ExclaimEqual | TokenKind::LessEqual | TokenKind::AmpAmp => false,
                 TokenKind::Less => self.touches_next(at - 1),
                 TokenKind::Greater => {
-                    self.touches_next(at - 1) || (self.touches_next(at) && self.kind_at(ahead + 1) == TokenKind::Greater)
+                    self.touches_next(at - 1)
+                        || (self.touches_next(at) && self.kind_at(ahead + 1) == TokenKind::Greater)
                 }
                 TokenKind::PipePipe => false,
                 TokenKind::Pipe if ahead == 0 => false,

@@ -1,4 +1,4 @@
-//! Measures how fast modules are read and verified: `cargo run -p noema-verifier --example speed FILE.mv ...`.
+//! Measures how fast modules are read and verified: `cargo run -p noema-verifier --example verifier_speed FILE.mv ...`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 use std::process::ExitCode;
