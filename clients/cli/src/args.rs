@@ -211,6 +211,12 @@ pub(crate) enum MoveCommand {
         /// The code, such as E0604.
         code: Option<String>,
     },
+    /// Serve Move to an editor on stdin and stdout (docs/editors.md).
+    Lsp {
+        /// Named addresses, for example `a=0x1`.
+        #[arg(long, num_args = 1.., value_name = "NAME=ADDRESS")]
+        named_addresses: Vec<String>,
+    },
     /// Print a binary as text, with the lines of source it comes from if they are at hand.
     Disassemble(DisassembleArgs),
 }

@@ -94,7 +94,8 @@ pub(crate) fn show(workspace: &mut Workspace, files: &Files, tables: &mut Tables
         })
         .collect();
     let code = diagnostic.code;
-    let is_idle = [codes::UNUSED_LOCAL, codes::UNUSED_ASSIGNMENT, codes::UNREACHABLE_CODE].contains(&code);
+    let is_idle = [codes::UNUSED_LOCAL, codes::UNUSED_ASSIGNMENT, codes::UNREACHABLE_CODE]
+        .contains(&code.general().unwrap_or(code));
     Shown {
         range: diagnostic.span().map_or_else(Range::default, |span| tables.range(files, span)),
         severity: Some(match diagnostic.severity {
@@ -107,6 +108,6 @@ pub(crate) fn show(workspace: &mut Workspace, files: &Files, tables: &mut Tables
         message,
         related_information: (!related.is_empty()).then_some(related),
         tags: is_idle.then(|| vec![DiagnosticTag::UNNECESSARY]),
-        data: Some(json!({ "explanation": code.explanation() })),
+        data: Some(json!({ "explanation": code.summary() })),
     }
 }

@@ -109,7 +109,7 @@ fn fixes(analysis: &Analysis, file: FileId, diagnostic: &Diagnostic) -> Vec<(Str
             .into_iter()
             .collect();
     }
-    if diagnostic.code == codes::UNUSED_LOCAL {
+    if diagnostic.code.general().unwrap_or(diagnostic.code) == codes::UNUSED_LOCAL {
         let name = analysis.files.text(span);
         return vec![(format!("name it `_{name}`"), replaced(span.start_of(), "_"))];
     }

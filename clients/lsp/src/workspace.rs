@@ -186,9 +186,14 @@ impl Workspace {
         let (embedded, addresses) = (&self.config.embedded, &self.config.named_addresses);
         let loaded = match key {
             Key::Folder(folder) => Session::open(folder, embedded, addresses),
-            Key::Loose(path) => match texts.get(path).cloned().or_else(|| read(path).map(Arc::from)) {
-                Some(text) => Session::open_text(&path.display().to_string(), &text, embedded, addresses),
-                None => return,
+            // Known only as long as it is open.
+            Key::Loose(path) => match texts.get(path) {
+                Some(text) => Session::open_text(&path.display().to_string(), text, embedded, addresses),
+                None => {
+                    package.session = None;
+                    package.failure = None;
+                    return;
+                }
             },
         };
         package.is_outdated = false;
@@ -286,7 +291,7 @@ impl Workspace {
     /// A page that explains a code.
     pub(crate) fn explanation(&mut self, code: Code) -> Option<Uri> {
         let path = self.copies.as_ref()?.join("codes").join(format!("{code}.md"));
-        let text = format!("# {code}\n\n{}\n", code.explanation());
+        let text = format!("{}\n", code.explain().trim_end());
         self.write(&path, &text).then(|| uri::of(&path))?
     }
 

@@ -1,4 +1,5 @@
 //! How long an editor waits for the server after a key.
+#![allow(clippy::print_stdout, reason = "the figures are of interest when the test passes too")]
 
 mod support;
 

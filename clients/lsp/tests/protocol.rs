@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use noema_compiler::diagnostics::Code;
 use noema_compiler::package::{LoadOptions, load};
 use noema_compiler::{Options, compile_package};
 use noema_lsp::Ending;
@@ -80,7 +81,8 @@ fn symbols_references_and_colours() {
     assert_eq!(names[..4], ["EINVALID_ARG_FLOOR_LOG2", "EDIVISION_BY_ZERO", "max", "min"]);
     let found = client.result("workspace/symbol", json!({ "query": "clmp" }));
     assert_eq!(found[0]["name"], "clamp");
-    assert_eq!(found[0]["location"]["uri"], uri.as_str());
+    let here = found.as_array().unwrap().iter().find(|one| one["location"]["uri"] == uri.as_str()).expect("clamp");
+    assert_eq!(covered(&text, &here["location"]["range"]), "clamp");
 
     let mut params = at(&uri, position(&text, "fun min", 0, 5));
     params["context"] = json!({ "includeDeclaration": true });
@@ -250,8 +252,14 @@ const BROKEN: &str = "module 0x42::broken {
 }
 ";
 
+/// Whether a code is the wanted one or a special case of it.
+fn is_code(found: &Value, wanted: &str) -> bool {
+    let code = found.as_str().and_then(Code::parse);
+    code.is_some_and(|code| code.as_str() == wanted || code.general().is_some_and(|code| code.as_str() == wanted))
+}
+
 fn with_code<'d>(found: &'d [Value], code: &str) -> &'d Value {
-    found.iter().find(|one| one["code"] == code).unwrap_or_else(|| panic!("no {code} in {found:?}"))
+    found.iter().find(|one| is_code(&one["code"], code)).unwrap_or_else(|| panic!("no {code} in {found:?}"))
 }
 
 #[test]
@@ -265,7 +273,7 @@ fn messages_about_a_broken_file() {
     assert_eq!(covered(BROKEN, &mistyped["range"]), "1u64");
     assert_eq!(mistyped["severity"], 1);
     let page = mistyped["codeDescription"]["href"].as_str().expect("a page");
-    assert!(std::fs::read_to_string(path(page)).expect("it is there").contains("E0501"));
+    assert!(std::fs::read_to_string(path(page)).expect("it is there").contains("E05"));
     let strange = with_code(&found, "E0102");
     assert_eq!(covered(BROKEN, &strange["range"]), "\u{1f600}");
     assert_eq!(with_code(&found, "W0401")["tags"], json!([1]));
@@ -284,6 +292,18 @@ fn messages_about_a_broken_file() {
     let fixed = conflict.replace("let other = &list;", "").replace("length(other)", "length(&list)");
     client.change(uri, None, &fixed);
     assert_eq!(client.diagnostics(uri), Vec::<Value>::new());
+
+    // A closed file of no package is no longer spoken of.
+    client.change(uri, None, BROKEN);
+    assert!(!client.diagnostics(uri).is_empty());
+    client.notify("textDocument/didClose", json!({ "textDocument": { "uri": uri } }));
+    let cleared = loop {
+        let message = client.receive();
+        if message["params"]["uri"] == uri {
+            break message;
+        }
+    };
+    assert_eq!(cleared["params"]["diagnostics"], json!([]));
     client.stop();
 }
 
@@ -438,7 +458,7 @@ fn packages_without_addresses_and_with_bad_manifests() {
     loop {
         let message = client.receive();
         if message["params"]["uri"] == manifest.as_str() {
-            assert_eq!(message["params"]["diagnostics"][0]["code"], "E0201");
+            assert!(is_code(&message["params"]["diagnostics"][0]["code"], "E0201"), "{message}");
             break;
         }
     }

@@ -6,6 +6,7 @@ mod chain;
 mod doc;
 mod explain;
 mod fmt;
+mod lsp;
 mod new;
 mod package;
 mod run;
@@ -30,6 +31,7 @@ pub(crate) fn run(output: Output, command: MoveCommand) -> CliResult {
         MoveCommand::View { node, call } => chain::view(output, &Home::find()?, &node, &call),
         MoveCommand::Verify { file, deps } => binaries::verify(output, &file, deps.as_deref()),
         MoveCommand::Explain { code } => explain::run(output, code.as_deref()),
+        MoveCommand::Lsp { named_addresses } => lsp::run(&named_addresses),
         MoveCommand::Disassemble(args) => binaries::disassemble(output, &args),
     }
 }

@@ -132,6 +132,13 @@ impl Analysis {
             }
         }
         if let Some(module) = home_of(globals, head) {
+            for ((of, name), function) in &globals.module(module).open_methods {
+                if *of == head {
+                    let mut offer = self.offer(Definition::Function(*function), 1);
+                    offer.label = name.to_string();
+                    offers.push(offer);
+                }
+            }
             for function in &globals.module(module).functions {
                 let is_test = globals.function(*function).attributes.test.is_some();
                 if takes(globals, *function, head) && is_visible(globals, *function, home) && !is_test {
@@ -150,7 +157,11 @@ impl Analysis {
             Member::Const(_) => module == home,
             Member::Fun(id) => is_visible(globals, *id, home) && globals.function(*id).attributes.test.is_none(),
         });
-        visible.map(|member| self.offer((*member).into(), 0)).collect()
+        let twins = globals.macro_twins.values().map(|twin| Member::Fun(*twin)).filter(|twin| match twin {
+            Member::Fun(id) => globals.function(*id).module == module && is_visible(globals, *id, home),
+            _ => false,
+        });
+        visible.copied().chain(twins).map(|member| self.offer(member.into(), 0)).collect()
     }
 
     fn addresses(&self, file: FileId, byte: u32) -> Vec<Completion> {
@@ -215,6 +226,12 @@ impl Analysis {
         let globals = &self.globals;
         let info = globals.module(module);
         let around = |span: &crate::diagnostics::Span| span.file == file && span.start <= byte && byte <= span.end;
+        for (_, name, definition) in self.index.block_uses.iter().filter(|(rest, ..)| around(rest)) {
+            let mut offer = self.offer(*definition, 2);
+            offer.label =
+                if self.kind(*definition) == SymbolKind::Macro { format!("{name}!") } else { name.to_string() };
+            add(name, offer);
+        }
         if let Some((_, owner)) = self.index.bodies.iter().find(|(span, _)| around(span)) {
             for (position, param) in (0u16..).zip(&globals.function(*owner).type_params) {
                 add(&param.name.value, self.offer(Definition::FunTypeParam(*owner, position), 1));
@@ -224,6 +241,11 @@ impl Analysis {
             let is_test = matches!(member, Member::Fun(id) if globals.function(*id).attributes.test.is_some());
             if !is_test {
                 add(name, self.offer((*member).into(), 1));
+            }
+            if let Member::Fun(id) = member
+                && let Some(twin) = globals.macro_twins.get(id)
+            {
+                add(&format!("{name}!").into(), self.offer(Definition::Function(*twin), 1));
             }
         }
         for (name, member) in &info.aliases.members {

@@ -151,6 +151,8 @@ pub struct Index {
     pub calls: Vec<Call>,
     /// Bodies of functions.
     pub bodies: Vec<(Span, FunId)>,
+    /// Names that a `use` in a block brings in, with the rest of that block.
+    pub block_uses: Vec<(Span, Symbol, Definition)>,
 }
 
 impl Index {

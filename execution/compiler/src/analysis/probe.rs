@@ -57,7 +57,7 @@ pub(super) fn probe(text: &str, byte: u32, name: bool) -> Option<Probe> {
         // Apart from what follows: `x.|y` is cut, and so is what was typed after the cursor.
         insertion.push_str(FILLER);
     }
-    let starts_statement = statement_start(&tokens[..before], text);
+    let starts_statement = statement_start(&tokens[..before]);
     if is_use(text, &tokens, starts_statement) {
         insertion.push_str(&use_tail(text, &tokens[starts_statement..before], &tokens[behind..]));
     } else {
@@ -88,7 +88,7 @@ fn in_comment(text: &str, at: usize) -> bool {
 }
 
 /// The token at which the statement or member that ends in `tokens` begins.
-fn statement_start(tokens: &[Token], text: &str) -> usize {
+fn statement_start(tokens: &[Token]) -> usize {
     let behind = |index: usize| index + 1;
     let ends = |(index, token): (usize, &Token)| match token.kind {
         TokenKind::Semicolon | TokenKind::RBrace => true,
@@ -96,7 +96,6 @@ fn statement_start(tokens: &[Token], text: &str) -> usize {
         TokenKind::LBrace => index == 0 || tokens[index - 1].kind != TokenKind::ColonColon,
         _ => false,
     };
-    let _ = text;
     tokens.iter().enumerate().rev().find(|(index, token)| ends((*index, token))).map_or(0, |(index, _)| behind(index))
 }
 

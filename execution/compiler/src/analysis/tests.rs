@@ -129,6 +129,18 @@ fn names_inside_macros_lead_to_the_macro() {
 }
 
 #[test]
+fn a_macro_and_a_function_of_one_name_are_two() {
+    let text = "module 0x42::m { fun $0f(x: u64): u64 { x } macro fun $0f($x: u64): u64 { $x } fun g(): u64 { f$0(1) + f$0!(2) } }";
+    let (_, analysis, file, places) = analysed(text);
+    let found: Vec<Definition> =
+        places.iter().map(|at| analysis.occurrence(file, *at).expect("a name").definition).collect();
+    assert_eq!(found[0], found[2]);
+    assert_eq!(found[1], found[3]);
+    assert_ne!(found[0], found[1]);
+    assert_eq!(analysis.kind(found[3]), SymbolKind::Macro);
+}
+
+#[test]
 fn completion_behind_a_dot() {
     assert_eq!(offers(&body("pair.$0")), ["sum"]);
     assert_eq!(
@@ -160,6 +172,10 @@ fn completion_of_names_and_fields() {
         assert!(all.iter().any(|label| label == wanted), "{wanted} is missing: {all:?}");
     }
     assert!(!all.iter().any(|label| label == "inner"));
+    let inside = offers("module 0x42::m { fun f() { { use std::numbers::{limit as top}; $0 }; } }");
+    assert!(inside.contains(&"top".to_owned()), "{inside:?}");
+    let outside = offers("module 0x42::m { fun f() { { use std::numbers::{limit as top}; }; $0 } }");
+    assert!(!outside.contains(&"top".to_owned()), "{outside:?}");
     assert_eq!(offers(&body("let o = Own { first: 1, $0 }; 1")), ["second"]);
     assert_eq!(offers(&body("let o = Own { $0 }; 1")), ["first", "second"]);
     assert!(offers(&body("let o = Own { first: $0 }; 1")).contains(&"param".to_owned()));

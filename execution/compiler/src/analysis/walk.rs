@@ -14,6 +14,7 @@ use crate::parse::ast::{
 use crate::typing::{DataId, FunId, ModId, Ty};
 
 use super::index::{Declared, Definition, Form, Index, LocalInfo, LocalKind, Slot, SlotKind};
+use super::walk_exp::macro_of;
 
 /// What one segment of a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -435,6 +436,19 @@ impl<'a> Walker<'a> {
     /// Writes a path down; what its last segment stands for.
     pub(super) fn path(&mut self, path: &ast::Path) -> Option<Part> {
         let parts = self.parts(&path.segments);
+        self.write_path(path, parts)
+    }
+
+    /// The path of `f(..)` or `f!(..)`.
+    pub(super) fn callee(&mut self, path: &ast::Path, is_macro: bool) -> Option<Part> {
+        let mut parts = self.parts(&path.segments);
+        if let (Some(Some(Part::Member(Member::Fun(function)))), true) = (parts.last_mut(), is_macro) {
+            *function = macro_of(self.globals, *function);
+        }
+        self.write_path(path, parts)
+    }
+
+    fn write_path(&mut self, path: &ast::Path, parts: Vec<Option<Part>>) -> Option<Part> {
         let mut parent = None;
         for (segment, part) in path.segments.iter().zip(&parts) {
             let slot = match parent {
@@ -563,6 +577,11 @@ impl<'a> Walker<'a> {
             self.use_item(item);
         }
         let aliases = self.scope.block_aliases(self.globals, &mut Diagnostics::new(), uses);
+        let (start, end) = (uses[0].span, self.layers.last().map_or(uses[0].span.end, |layer| layer.end));
+        let rest = Span::new(start.file, start.end, end);
+        let modules = aliases.modules.iter().map(|(name, id)| (rest, name.clone(), Definition::Module(*id)));
+        let members = aliases.members.iter().map(|(name, member)| (rest, name.clone(), (*member).into()));
+        self.index.block_uses.extend(modules.chain(members));
         self.scope.blocks.push(aliases);
         true
     }

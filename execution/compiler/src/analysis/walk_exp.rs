@@ -49,21 +49,32 @@ pub(super) fn method_of(globals: &Globals, scope: &Scope, holder: &Ty, name: &Sy
     if let Some(found) = scope.method_alias(globals, head, name) {
         return Some(found);
     }
-    match globals.module(home_of(globals, head)?).members.get(name)? {
-        Member::Fun(id) if takes(globals, *id, head) => Some(*id),
+    let fits = |member: Option<Member>| match member {
+        Some(Member::Fun(id)) if takes(globals, id, head) => Some(id),
         _ => None,
-    }
+    };
+    let home = home_of(globals, head).map(|id| globals.module(id));
+    home.and_then(|module| fits(module.members.get(name).copied()))
+        .or_else(|| home?.open_methods.get(&(head, name.clone())).copied())
+        .or_else(|| fits(scope.imported(globals, name)))
+}
+
+/// What `f!(..)` means where `f` is a function: the macro of that name beside it, if there is one.
+pub(super) fn macro_of(globals: &Globals, function: FunId) -> FunId {
+    globals.macro_twins.get(&function).copied().unwrap_or(function)
 }
 
 /// The module whose functions are the methods of a type.
 pub(super) fn home_of(globals: &Globals, head: TypeHead) -> Option<crate::typing::ModId> {
-    match head {
-        TypeHead::Data(data) => Some(globals.datatype(data).module),
-        TypeHead::Vector => globals.system_module("vector"),
-        TypeHead::Signer => globals.system_module("signer"),
-        TypeHead::Address => globals.system_module("address"),
-        _ => None,
-    }
+    let name = match head {
+        TypeHead::Data(data) => return Some(globals.datatype(data).module),
+        TypeHead::Vector => "vector",
+        TypeHead::Signer => "signer",
+        TypeHead::Address => "address",
+        TypeHead::Bool => "bool",
+        TypeHead::Int(int) => int.name(),
+    };
+    globals.primitive_homes.get(name).copied().or_else(|| globals.system_module(name))
 }
 
 /// Whether the function's first parameter is of a type, or a reference to it.
@@ -121,9 +132,9 @@ impl Walker<'_> {
                 self.exp(callee);
                 self.exps(args);
             }
-            ExpKind::MethodCall { receiver, method, type_args, args, .. } => {
+            ExpKind::MethodCall { receiver, method, is_macro, type_args, args } => {
                 self.exp(receiver);
-                self.method(receiver.span, method, args, exp.span);
+                self.method(receiver.span, method, *is_macro, args, exp.span);
                 type_args.iter().flatten().for_each(|ty| self.ty(ty));
                 self.exps(args);
             }
@@ -235,7 +246,7 @@ impl Walker<'_> {
     fn call(&mut self, callee: &ast::Path, args: &[ast::Exp], span: Span, is_macro: bool) {
         let name = callee.as_name();
         if name.as_ref().is_none_or(|name| !self.local(name)) {
-            match self.path(callee) {
+            match self.callee(callee, is_macro) {
                 Some(Part::Member(Member::Fun(function))) => self.note_call(function, 0, callee.span, args, span),
                 Some(_) => {}
                 None => {
@@ -258,10 +269,11 @@ impl Walker<'_> {
         self.index.calls.push(Call { function, receiver, span, args });
     }
 
-    fn method(&mut self, receiver: Span, method: &Name, args: &[ast::Exp], span: Span) {
+    fn method(&mut self, receiver: Span, method: &Name, is_macro: bool, args: &[ast::Exp], span: Span) {
         let Some(ty) = self.type_of(receiver) else { return };
         self.index.slots.push(Slot { span: method.span, kind: SlotKind::Member(ty.clone(), self.function) });
-        if let Some(function) = method_of(self.globals, &self.scope, ty.pointee(), &method.value) {
+        if let Some(found) = method_of(self.globals, &self.scope, ty.pointee(), &method.value) {
+            let function = if is_macro { macro_of(self.globals, found) } else { found };
             self.index.push(method.span, Definition::Function(function), Form::Use);
             self.note_call(function, 1, method.span, args, span);
         }
