@@ -75,7 +75,7 @@ sim-mutants: deps ## Plants faults in the core and shows each caught by the simu
 test-official: deps peers ## Runs every comparison with the official Move compiler, reader, verifier and VM
 	$(CARGO) test --locked -p noema-bytecode --test official
 	$(CARGO) test --locked -p noema-verifier --test official_verdicts
-	$(CARGO) test --locked -p noema-move-diff --test official
+	$(CARGO) test --locked -p noema-move-diff --test official --test traps
 	$(CARGO) build --locked -p noema
 	$(CARGO) test --locked -p noema-tests --test peers -- official
 
@@ -91,6 +91,22 @@ FLIPS ?= 2000
 move-flips: deps peers ## Compares verifiers on FLIPS modules with flipped bits
 	$(CARGO) build --locked -p noema-move-diff
 	$(CARGO_TARGET_DIR)/debug/move_flips --flips $(FLIPS)
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz-move
+fuzz-move: deps ## Feeds the reader and verifier of Move binaries changed modules (FUZZ_SECONDS=60)
+	$(CARGO) build --locked -p noema-move-diff
+	$(CARGO_TARGET_DIR)/debug/fuzz_move --seconds $(FUZZ_SECONDS)
+
+.PHONY: move-bombs
+move-bombs: deps ## Measures time for gas on Move programs made to cost more than they pay
+	$(CARGO) build --locked -p noema-move-diff
+	$(CARGO_TARGET_DIR)/debug/move_bombs
+
+.PHONY: test-asan
+test-asan: deps ## Runs the tests of the fast interpreter's memory under AddressSanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)-asan \
+		$(CARGO) test --locked --target x86_64-unknown-linux-gnu -p noema-vm
 
 .PHONY: bench-move
 bench-move: deps peers ## Measures the Move VM beside the reference interpreter and the official VM

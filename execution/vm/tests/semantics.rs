@@ -79,6 +79,7 @@ fn evaluation_order() {
     plain(vec![
         ("order::local", is(11u64)),
         ("order::field", is(6u64)),
+        ("order::field_of_what_is_moved", is(25u64)),
         ("order::through_reference", is(4u64)),
         ("order::arguments", is(107u64)),
         ("order::less", is(true)),

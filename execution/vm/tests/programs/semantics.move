@@ -3,6 +3,8 @@ module 0x42::order {
     struct S has copy, drop { v: u64 }
     struct P has copy, drop { a: u64, b: u64 }
 
+    struct Owner has copy, drop { v: u64, all: vector<u64> }
+
     fun bump(x: &mut u64): u64 { *x = *x + 1; *x }
     fun pair(a: u64, b: u64): u64 { a * 100 + b }
     fun fails(code: u64): u64 { abort code }
@@ -10,6 +12,10 @@ module 0x42::order {
     // 1
     public fun local(): u64 { let x = 1; x + { x = 10; x } }
     public fun field(): u64 { let s = S { v: 1 }; s.v + { s.v = 5; s.v } }
+    public fun field_of_what_is_moved(): u64 {
+        let s = Owner { v: 10, all: vector[15] };
+        s.v + { let Owner { v: _, all } = s; all[0] }
+    }
     public fun through_reference(): u64 { let x = 1; let p = &mut x; *p + { *p = 3; *p } }
     public fun arguments(): u64 { let x = 1; pair(x, { x = 7; x }) }
     public fun less(): bool { let x = 1; x < { x = 0; x + 5 } }

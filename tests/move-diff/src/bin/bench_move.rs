@@ -12,11 +12,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use noema_compiler::{Options, SourcePackage, compile_sources};
-use noema_execution_api::{
-    GasMeter, GasSchedule, MemoryState, NoAnswers, StateError, StateView, TransactionContext, WriteOp,
-};
+use noema_execution_api::{GasMeter, GasSchedule, MemoryState, NoAnswers, StateError, StateView, TransactionContext};
 use noema_move_diff::official::{Answer, Official, Question};
-use noema_types::{Address, ModuleId, StateKey, WriteSet};
+use noema_types::{Address, ModuleId, StateKey, WriteOp, WriteSet};
 use noema_vm::{Interpreter, Vm, VmLimits};
 
 const SOURCE: &str = include_str!("../../../bench/sources/bench.move");
@@ -131,7 +129,7 @@ fn compile(source: &str) -> Result<Vec<(ModuleId, Bytes)>, String> {
         addresses,
     };
     let program = compile_sources(&root, &[std], Options::default()).map_err(|error| error.to_string())?;
-    Ok(program.modules.into_iter().map(|unit| (unit.module.self_id(), unit.bytes)).collect())
+    Ok(program.modules.into_iter().map(|unit| (unit.module.self_id(), Bytes::from(unit.bytes))).collect())
 }
 
 fn number(value: u64) -> Vec<u8> {

@@ -150,6 +150,8 @@ impl Lowering<'_, '_> {
         if ty.owning().is_none() {
             return self.read_local(at, slot, ty, is_shared);
         }
+        // Fields of it may be pending.
+        self.spill(at)?;
         let words = ty.words();
         let home = self.push(ty, Loc::Home)?;
         self.emit(if words == 1 { Op::Take(home, slot) } else { Op::TakeN(home, slot, words) });
