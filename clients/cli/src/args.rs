@@ -261,6 +261,6 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) repeat: u32,
     /// Interpreter; `paranoid` runs both and compares them.
-    #[arg(long, env = "NOEMA_VM", default_value = "reference", value_parser = ["reference", "fast", "paranoid"])]
+    #[arg(long, env = "NOEMA_VM", default_value = "fast", value_parser = ["fast", "reference", "paranoid"])]
     pub(crate) vm: String,
 }

@@ -4,6 +4,8 @@
 //! for the text of all edits that came before it; messages about a package follow when edits pause; nothing a client sends
 //! ends the server but `exit` and the end of its stream.
 
+#![allow(clippy::mutable_key_type, reason = "a `Uri` keeps what it has parsed; its order and equality are its text's")]
+
 mod answers;
 mod convert;
 mod edits;

@@ -289,7 +289,10 @@ fn messages_about_a_broken_file() {
     assert!(related.iter().any(|one| covered(&conflict, &one["location"]["range"]).contains("list")), "{borrow}");
 
     // And mended.
-    let fixed = conflict.replace("let other = &list;", "").replace("length(other)", "length(&list)");
+    let fixed = conflict
+        .replace("fun conflict", "public fun conflict")
+        .replace("let other = &list;", "")
+        .replace("length(other)", "length(&list)");
     client.change(uri, None, &fixed);
     assert_eq!(client.diagnostics(uri), Vec::<Value>::new());
 

@@ -229,26 +229,6 @@ impl Drop for Caller {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_address_does_not_take_every_handshake() {
-        let addresses = Arc::new(Mutex::new(BTreeMap::new()));
-        let (loud, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
-        let mut held: Vec<_> =
-            (0..HANDSHAKES_PER_ADDRESS_MAX).map(|_| Caller::new(loud, &addresses).expect("room")).collect();
-        assert!(Caller::new(loud, &addresses).is_none());
-        let guest = Caller::new(other, &addresses);
-        assert!(guest.is_some());
-        held.pop();
-        assert!(Caller::new(loud, &addresses).is_some());
-        drop((held, guest));
-        assert!(addresses.lock().is_empty());
-    }
-}
-
 async fn shake_hands(
     tcp: TcpStream,
     acceptor: &SecureAcceptor,
@@ -271,5 +251,25 @@ async fn shake_hands(
             tracing::debug!(%error, "a connection came to nothing");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_every_handshake() {
+        let addresses = Arc::new(Mutex::new(BTreeMap::new()));
+        let (loud, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let mut held: Vec<_> =
+            (0..HANDSHAKES_PER_ADDRESS_MAX).map(|_| Caller::new(loud, &addresses).expect("room")).collect();
+        assert!(Caller::new(loud, &addresses).is_none());
+        let guest = Caller::new(other, &addresses);
+        assert!(guest.is_some());
+        held.pop();
+        assert!(Caller::new(loud, &addresses).is_some());
+        drop((held, guest));
+        assert!(addresses.lock().is_empty());
     }
 }

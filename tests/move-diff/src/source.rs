@@ -217,7 +217,7 @@ impl Writer<'_> {
                 let (a, b) = (self.expression("u64", 0), self.expression("u8", 0));
                 format!("(f{at}({a} % 100, {b} % 10, {}) % 1000)", self.dice.percent(50))
             }
-            14 if ty == "u64" => format!("{{ let q = copy p; p.a = 3; q.a % 77 + p.v.length() + (q.b as u64) }}"),
+            14 if ty == "u64" => "{ let q = copy p; p.a = 3; q.a % 77 + p.v.length() + (q.b as u64) }".to_owned(),
             15 if ty == "u8" => "p.b".to_owned(),
             _ => self.expression(ty, 0),
         }

@@ -100,8 +100,9 @@ enum Seat {
     Byzantine(Box<dyn Adversary>),
 }
 
-/// Events of a run, at most: a storm of messages is a fault too.
-const EVENTS_MAX: u64 = 400_000;
+/// Events of a run, at most: a storm of messages is a fault too. Sixteen validators next to each other come to a thousand
+/// rounds, and with that to 400,000 events.
+const EVENTS_MAX: u64 = 1_000_000;
 
 /// What a run came to.
 #[derive(Debug, Clone)]

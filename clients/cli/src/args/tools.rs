@@ -32,7 +32,7 @@ pub(crate) struct TestArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) profile: Option<PathBuf>,
     /// Interpreter; coverage and profiles always run the reference one.
-    #[arg(long, env = "NOEMA_VM", default_value = "reference", value_parser = ["reference", "fast", "paranoid"])]
+    #[arg(long, env = "NOEMA_VM", default_value = "fast", value_parser = ["fast", "reference", "paranoid"])]
     pub(crate) vm: String,
 }
 
