@@ -1,7 +1,7 @@
 //! Measures the Move VM on `tests/bench` beside its yardsticks, interleaved, and prints ratios.
 //!
 //! The yardsticks are the reference interpreter and the official Sui Move VM (`sui-sandbox`), the latter with the largest
-//! sizes that its gas cap allows: its time for a size is that of a call less that of the same call with size 0, which
+//! sizes that its gas cap allows: its time for a size is that of a call less that of the same call with size 1, which
 //! leaves the process and the loading of the module out. Everything is metered; the column `charges` is the share of the
 //! fast interpreter's time that goes away when blocks are not charged.
 #![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a command that shows times")]
@@ -89,7 +89,7 @@ fn run() -> Result<(), String> {
         let small = official_size(&mut official, &pure, name, size)?;
         let mut best = [Duration::MAX; 6];
         for _ in 0..REPEATS {
-            let official_base = ask(&mut official, &pure, name, 0)?;
+            let official_base = ask(&mut official, &pure, name, 1)?;
             let times = [
                 time(&fast, &state, name, size)?,
                 time(&free, &state, name, size)?,
