@@ -10,7 +10,7 @@ use serde_json::json;
 use support::{Client, at, position_of, repository, uri};
 
 /// The most that a key on the framework may take until its names are known, and behind the pause until its messages are.
-const KEY_MAX: Duration = Duration::from_secs(3);
+const KEY_MAX: Duration = Duration::from_millis(300);
 
 /// How often a busy machine may be too slow.
 const ROUNDS: usize = 30;
